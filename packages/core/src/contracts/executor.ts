@@ -1,0 +1,108 @@
+import type { Clock, EpochMs } from "../clock.js";
+import type { Pipeline } from "../define/pipeline.js";
+import type { Logger } from "../logger.js";
+import type { Encoded, ValueLimits } from "../values/codec.js";
+import type { ErrorRecord } from "../values/error-record.js";
+import type { LogLevel } from "./records.js";
+
+export interface ExecutorCapabilities {
+  /** Code that ignores its abort signal is stopped by force. */
+  readonly killable: boolean;
+  /** Attempts run on other machines and outlive this engine. */
+  readonly remote: boolean;
+  /** An attempt's memory can be bounded. */
+  readonly memoryLimit: boolean;
+}
+
+/**
+ * Where task code runs. Implement it to add a kind of worker, then run `executorContract()` on it.
+ * The engine decides what runs when, counts the slots, owns retries and timeouts; an executor runs one attempt.
+ */
+export interface Executor {
+  readonly supports: ExecutorCapabilities;
+  /** How many attempts it runs at once; it is never given more. `Infinity`: only the engine's own limits count. */
+  readonly slots: number;
+  /** Called once before the first job. A failure here fails `engine.start()`. */
+  start(host: ExecutorHost): Promise<void>;
+  /**
+   * Runs one attempt. Never rejects: whatever happens is an outcome. After `port.signal` aborts it settles within
+   * `job.graceMs`: by itself, by force where `supports.killable`, else as `abandoned`.
+   */
+  execute(job: TaskJob, port: TaskPort): Promise<TaskOutcome>;
+  /** Ends what still runs, by force after `graceMs`, and releases every thread, process and timer. */
+  stop(options: { readonly graceMs: number }): Promise<void>;
+}
+
+export interface ExecutorHost {
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** By pipeline id. */
+  readonly pipelines: ReadonlyMap<string, Pipeline>;
+  /** What the host application lends to its tasks. */
+  readonly resources: object;
+  readonly limits: ValueLimits;
+}
+
+/** One attempt, as plain data: it can cross a thread, a process or a network. */
+export interface TaskJob {
+  readonly runId: string;
+  readonly pipeline: string;
+  readonly definition: string;
+  readonly task: string;
+  /** See `TaskRecord.index`. */
+  readonly index: readonly number[];
+  readonly attempt: number;
+  readonly params: Encoded;
+  /** The outputs this task needs, under the names it gave them; those that do not exist are missing. */
+  readonly input: Readonly<Record<string, Encoded>>;
+  /** The item of a map. */
+  readonly item: Encoded | undefined;
+  readonly run: RunFacts;
+  /** How long the code may go on after its signal aborts, in milliseconds, ≥ 0. */
+  readonly graceMs: number;
+}
+
+/** What task code may know about its run. */
+export interface RunFacts {
+  readonly id: string;
+  readonly pipeline: string;
+  readonly createdAt: EpochMs;
+  readonly key: string | undefined;
+  readonly tags: readonly string[];
+  /** The scheduled moment the run stands for. */
+  readonly instant: EpochMs | undefined;
+}
+
+/** The engine's side of one attempt. Calls after the attempt's end do nothing. */
+export interface TaskPort {
+  /** Aborts on a timeout, a cancellation or the engine's stop; `reason` is a `WeftlineError`. */
+  readonly signal: AbortSignal;
+  /** Calls `fire` once when `signal` aborts; for executors, as it is cheaper than a listener on a signal nobody else reads. */
+  whenAborted(fire: () => void): void;
+  log(level: LogLevel, message: string, data: unknown): void;
+  metric(name: string, value: number): void;
+  /** @param fraction - From 0 to 1. */
+  progress(fraction: number, message: string | undefined): void;
+  artifact(artifact: ArtifactData): void;
+}
+
+export interface ArtifactData {
+  readonly name: string;
+  /** A media type. Default: `text/plain; charset=utf-8` for text, else `application/octet-stream`. */
+  readonly contentType?: string;
+  readonly data: string | Uint8Array;
+}
+
+export type TaskOutcome =
+  | { readonly kind: "succeeded"; readonly output: Encoded }
+  | {
+      readonly kind: "failed";
+      readonly error: ErrorRecord;
+      /** False when another attempt would be pointless. */
+      readonly retryable: boolean;
+      /** The task's own wish for the next attempt's delay, in milliseconds; goes before the policy's. */
+      readonly retryAfterMs: number | undefined;
+    }
+  | { readonly kind: "skipped"; readonly reason: string }
+  /** The code did not stop and cannot be stopped; `ended` settles when it does. Until then it holds its slot. */
+  | { readonly kind: "abandoned"; readonly ended: Promise<void> };

@@ -1,0 +1,224 @@
+import type { EpochMs } from "../clock.js";
+import type { ErrorCode } from "../errors.js";
+import type { Logger } from "../logger.js";
+import type { ErrorRecord } from "../values/error-record.js";
+import type {
+  ArtifactRecord,
+  AttemptRecord,
+  HistoryKind,
+  HistoryKinds,
+  LogRecord,
+  MetricRecord,
+  NewRun,
+  Page,
+  PageRequest,
+  RunMessage,
+  RunRecord,
+  RunStatus,
+  ScheduleRecord,
+  TaskRecord,
+} from "./records.js";
+
+/** Options every adapter call accepts, always last. */
+export interface CallOptions {
+  /** Stops waiting: the call rejects with `signal.reason`. What it asked for may still happen. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a backend can do. The engine decides from here, never from a name or a missing method. */
+export interface StorageCapabilities {
+  /** Several processes may work on the same data at once. */
+  readonly manyProcesses: boolean;
+  /** `createRuns` can join a transaction of the host. */
+  readonly hostTransactions: boolean;
+  /** `listen` exists and gives hints. */
+  readonly notify: boolean;
+  /** What a call confirmed is still there after the process was killed. */
+  readonly durable: boolean;
+}
+
+/**
+ * Where runs and their history are kept. Implement it to add a database, then run `storageContract()` on it.
+ *
+ * - Arguments arrive validated and are never changed afterwards: keeping a reference is allowed.
+ * - Every method is one atomic change: after a crash it happened or it did not.
+ * - Only the owner of a run writes it, and every write names the epoch under which it owns it. Everybody else
+ *   leaves a message in the run's inbox.
+ * - Moments given by the engine are its own clock's; leases are judged by the store's clock alone.
+ */
+export interface Storage {
+  readonly supports: StorageCapabilities;
+
+  /** Makes the store ready: connects, checks or creates its schema. May be called again after `close()` or a failure. */
+  open(context: StorageContext): Promise<void>;
+  /** Releases every handle; a second call does nothing. Calls that come later reject with `STORAGE_CLOSED`. */
+  close(): Promise<void>;
+
+  // Engines
+
+  /**
+   * Says that the engine is alive for `leaseMs` from now by the store's clock; the first call registers it.
+   *
+   * @param leaseMs - In milliseconds, > 0. `Infinity` is passed only where `supports.manyProcesses` is false.
+   * @returns The store's clock, and whether the lease had already run out (then others may own its runs).
+   */
+  renewLease(engineId: string, leaseMs: number, options?: CallOptions): Promise<LeaseState>;
+  /** Forgets the engine and gives every run it owns back at once: a graceful stop. */
+  releaseLease(engineId: string, options?: CallOptions): Promise<void>;
+
+  // Runs
+
+  /**
+   * Creates runs, each on its own, answering in the same order. A key that its pipeline already used gives the existing
+   * run when the fingerprints are equal, else a conflict and no change.
+   *
+   * @param options.tx - The host's open transaction to join, where `supports.hostTransactions`.
+   */
+  createRuns(
+    runs: readonly NewRun[],
+    options?: CallOptions & { readonly tx?: unknown },
+  ): Promise<readonly CreateResult[]>;
+  /**
+   * Takes up to `limit` unfinished runs that are due and have no owner with a living lease, oldest first, each under an
+   * epoch one higher. No two callers receive the same run.
+   */
+  claimRuns(request: ClaimRequest, options?: CallOptions): Promise<readonly RunRecord[]>;
+  /** The task records of a run in pages, in the definition's order: all a new owner needs to go on. */
+  loadRun(runId: string, page: PageRequest, options?: CallOptions): Promise<Page<TaskRecord>>;
+  /**
+   * One group commit: the changes of many runs, atomically. A run whose epoch is no longer the given one is left alone
+   * and named in `fenced`; the others are written. A flush id seen before (among the engine's recent ones) changes
+   * nothing and answers `ok` again. Task and attempt records replace what is stored under their identity.
+   *
+   * A rejected promise counts as `unknown`.
+   */
+  commit(flush: Flush, options?: CallOptions): Promise<CommitOutcome>;
+
+  // The inbox of a run
+
+  /** Leaves messages, answering in the same order. `resume` puts a finished run that did not succeed back to `queued` in the same change. */
+  send(messages: readonly RunMessage[], options?: CallOptions): Promise<readonly SendResult[]>;
+  /** The unconsumed messages of all runs the engine owns, oldest first. They stay until a commit consumes them. */
+  receive(engineId: string, options?: CallOptions): Promise<readonly RunMessage[]>;
+  /** The earliest moment after `now` at which a run may become claimable by itself (a later start, a lease that ends); `undefined`: none known. */
+  nextWake(now: EpochMs, options?: CallOptions): Promise<EpochMs | undefined>;
+  /**
+   * Calls `onHint` when something may have changed. Hints may be lost, doubled or late; polling is the truth.
+   *
+   * @returns A function that ends the subscription.
+   */
+  listen?(onHint: (hint: StorageHint) => void): Promise<() => Promise<void>>;
+
+  // History
+
+  getRun(runId: string, options?: CallOptions): Promise<RunRecord | undefined>;
+  /** One page of history. A cursor of another listing rejects with `CURSOR_INVALID`. */
+  list<Kind extends HistoryKind>(
+    kind: Kind,
+    query: HistoryKinds[Kind]["query"],
+    page: PageRequest,
+    options?: CallOptions,
+  ): Promise<Page<HistoryKinds[Kind]["record"]>>;
+  /** The newest artifact of this name in the run, with its bytes. */
+  getArtifact(runId: string, name: string, options?: CallOptions): Promise<ArtifactRecord | undefined>;
+
+  // Schedules
+
+  schedules(options?: CallOptions): Promise<readonly ScheduleRecord[]>;
+  /** Adds schedules, or replaces those of the same id whose `spec` differs; where it is equal the stored one stays. */
+  putSchedules(schedules: readonly ScheduleRecord[], options?: CallOptions): Promise<void>;
+  /** Moves a schedule from `expected` to `next` and creates its run in one change, or does nothing when another engine was first. */
+  fire(request: FireRequest, options?: CallOptions): Promise<"fired" | "lost">;
+
+  /** Deletes up to `limit` finished runs that ended before `before`, with all their history. @returns How many. */
+  prune(request: { readonly before: EpochMs; readonly limit: number }, options?: CallOptions): Promise<number>;
+}
+
+export interface StorageContext {
+  readonly log: Logger;
+  /** The time by which a store without a server judges leases. */
+  readonly now: () => EpochMs;
+}
+
+export interface LeaseState {
+  readonly now: EpochMs;
+  readonly lost: boolean;
+}
+
+export type CreateResult =
+  | { readonly kind: "created" | "existing"; readonly run: RunRecord }
+  | { readonly kind: "conflict"; readonly runId: string };
+
+export interface ClaimRequest {
+  readonly engineId: string;
+  /** The definitions this engine has; runs of others are left for engines that have them. */
+  readonly definitions: readonly string[];
+  /** ≥ 1. */
+  readonly limit: number;
+  /** The engine's clock, for runs that are to start later. */
+  readonly now: EpochMs;
+}
+
+/** One group commit. */
+export interface Flush {
+  readonly id: string;
+  readonly engineId: string;
+  readonly runs: readonly RunChanges[];
+}
+
+/** What one flush changes in one run. */
+export interface RunChanges {
+  readonly runId: string;
+  readonly epoch: number;
+  /** The run's own new state; a final status also releases the run. */
+  readonly run: RunState | undefined;
+  readonly tasks: readonly TaskRecord[];
+  readonly attempts: readonly AttemptRecord[];
+  readonly logs: readonly LogRecord[];
+  readonly metrics: readonly MetricRecord[];
+  readonly artifacts: readonly ArtifactRecord[];
+  /** Ids of the messages that these changes answer. */
+  readonly consumed: readonly string[];
+}
+
+export interface RunState {
+  readonly status: RunStatus;
+  readonly startedAt: EpochMs | undefined;
+  readonly finishedAt: EpochMs | undefined;
+  readonly deadlineAt: EpochMs | undefined;
+  readonly error: ErrorRecord | undefined;
+}
+
+/** What came of a commit. After `unknown` (the reply was lost) the caller sends the same flush, with the same id, again. */
+export type CommitOutcome =
+  /** Written, but for the runs in `fenced`, which belong to somebody else by now. */
+  | { readonly kind: "ok"; readonly fenced: readonly string[] }
+  /** Nothing was written, because the store cannot keep these values. */
+  | { readonly kind: "rejected"; readonly values: readonly RejectedValue[] }
+  | { readonly kind: "unknown"; readonly cause: unknown };
+
+/** A value the store refuses; the task that produced it fails, and nothing else does. */
+export interface RejectedValue {
+  readonly runId: string;
+  readonly task: string;
+  readonly index: readonly number[];
+  /** Why, for people: becomes part of the task's error. */
+  readonly message: string;
+}
+
+export type SendResult = { readonly kind: "sent" } | { readonly kind: "refused"; readonly code: ErrorCode };
+
+export interface StorageHint {
+  /** `runs`: something may be claimable; `finished`: runs ended; `inbox`: a message waits. */
+  readonly topic: "runs" | "finished" | "inbox" | "schedules";
+  /** Ids of the runs concerned; empty: any. */
+  readonly ids: readonly string[];
+}
+
+export interface FireRequest {
+  readonly schedule: string;
+  readonly expected: EpochMs;
+  readonly next: EpochMs | undefined;
+  /** The run to create; `undefined` when the instant is passed over. */
+  readonly run: NewRun | undefined;
+}

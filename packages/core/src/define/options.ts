@@ -1,0 +1,219 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { WeftlineError } from "../errors.js";
+import type { TaskContext } from "./context.js";
+import { type Duration, durationMs } from "./duration.js";
+import type { After, Needs, Node } from "./handles.js";
+import type { Schedule } from "./schedule.js";
+import { show } from "./show.js";
+import { TRIGGER_RULES, type TriggerRule } from "./trigger-rules.js";
+
+export interface RetryOptions {
+  /** How many attempts in all, the first included: 1 to 10,000. */
+  readonly attempts: number;
+  /** The delay before the second attempt. Default: `"1s"`, or `maxDelay` when that is shorter. */
+  readonly delay?: Duration;
+  /** How the delay grows: `delay`, `delay × n`, `delay × 2ⁿ⁻¹` after the n-th failure. Default: `"exponential"`. */
+  readonly backoff?: "fixed" | "linear" | "exponential";
+  /** No delay is longer; not shorter than `delay`. Default: `"10m"`, or `delay` when that is longer. */
+  readonly maxDelay?: Duration;
+  /** `"full"` draws each delay evenly between 0 and its full length, so that many failures do not return in step. Default: `"full"` for exponential, else `"none"`. */
+  readonly jitter?: "full" | "none";
+  /** Whether this error is worth another attempt; asked where the task ran, with what it threw. Default: always. */
+  readonly when?: (error: unknown) => boolean;
+  /** Retry although the code of a timed-out attempt ignored its signal and still runs, so that two may run at once. Default: false. */
+  readonly whileAbandoned?: boolean;
+}
+
+/** Retry options with every default filled in. */
+export interface RetryPolicy {
+  readonly attempts: number;
+  readonly delayMs: number;
+  readonly backoff: "fixed" | "linear" | "exponential";
+  readonly maxDelayMs: number;
+  readonly jitter: "full" | "none";
+  readonly when: ((error: unknown) => boolean) | undefined;
+  readonly whileAbandoned: boolean;
+}
+
+/** One length for each attempt, or two lengths: for each attempt, and for the task over all its attempts and delays. */
+export type TimeoutOptions = Duration | { readonly attempt?: Duration; readonly total?: Duration };
+
+export interface TaskOptions<Params, Input, N extends Needs, Rule extends TriggerRule> {
+  /** The tasks whose outputs this one reads, under names of your choice: `input.<name>`. */
+  readonly needs?: N;
+  /** Tasks (or branch choices: `gate.when("deploy")`) that come before, without their output. */
+  readonly after?: readonly After[];
+  /** When the task may start, judged by how its upstream ended. Default: `"all-success"`. */
+  readonly triggerRule?: Rule;
+  /** Asked just before the function; `false` skips the task. */
+  readonly when?: (context: TaskContext<Params, Input>) => boolean | Promise<boolean>;
+  /** Default: the pipeline's `defaults.retry`, else one attempt. */
+  readonly retry?: RetryOptions;
+  /** The run does not fail because of this task. Tasks that need it are still `upstream-failed`. Default: false. */
+  readonly allowFailure?: boolean;
+  readonly timeout?: TimeoutOptions;
+  /** The name of the executor that runs it, mapped to an adapter by each deployment. Default: `"default"`. */
+  readonly executor?: string;
+  /** How many attempts at this task may run at once in one engine, over all runs; for a map: how many items of one run. ≥ 1. */
+  readonly concurrency?: number;
+  readonly title?: string;
+  readonly description?: string;
+  readonly tags?: readonly string[];
+}
+
+export interface MapOptions<Params, Input, N extends Needs, Rule extends TriggerRule, Item>
+  extends Omit<TaskOptions<Params, Input, N, Rule>, "when"> {
+  /** The list: an output known only at run time, or a fixed one. */
+  readonly over: Node<readonly Item[]> | readonly Item[];
+  /** Asked for each item just before the function; `false` skips the item. */
+  readonly when?: (
+    context: TaskContext<Params, Input> & { readonly item: Item; readonly index: number },
+  ) => boolean | Promise<boolean>;
+  /** A longer list fails the map before anything starts. Default: 100,000. */
+  readonly maxItems?: number;
+}
+
+export interface TaskDefaults {
+  readonly retry?: RetryOptions;
+  readonly timeout?: TimeoutOptions;
+  readonly executor?: string;
+}
+
+export interface PipelineOptions<Schema extends StandardSchemaV1 | undefined, Params> {
+  /** Any Standard Schema (zod, valibot, arktype …). Params are validated before a run exists. */
+  readonly params?: Schema;
+  /** Starts runs by itself while an engine that has the pipeline is up. */
+  readonly schedule?: Schedule<Params>;
+  /** For every task that does not say otherwise. */
+  readonly defaults?: TaskDefaults;
+  /** Ends the whole run, counted from its start; kept as an absolute deadline. */
+  readonly timeout?: Duration;
+  /** How many attempts of all runs of this pipeline may run at once in one engine. ≥ 1. */
+  readonly concurrency?: number;
+  /** What fails a run: any task that failed and was not allowed to, or only tasks without downstream (Airflow). Default: `"any"`. */
+  readonly failWhen?: "any" | "leaves";
+  /** The first failure cancels everything that has not finished. Default: false. */
+  readonly failFast?: boolean;
+  readonly title?: string;
+  readonly description?: string;
+}
+
+const DEFAULT_RETRY_DELAY_MS = 1_000;
+const DEFAULT_MAX_DELAY_MS = 600_000;
+const MAX_ATTEMPTS = 10_000;
+
+export const NO_RETRY: RetryPolicy = Object.freeze({
+  attempts: 1,
+  delayMs: DEFAULT_RETRY_DELAY_MS,
+  backoff: "exponential",
+  maxDelayMs: DEFAULT_MAX_DELAY_MS,
+  jitter: "full",
+  when: undefined,
+  whileAbandoned: false,
+});
+
+/**
+ * Checks retry options and fills in the defaults.
+ *
+ * @param where - Whose options they are, e.g. `task "fetch" of pipeline "nightly"`.
+ * @throws {WeftlineError} `RETRY_INVALID`, `DURATION_INVALID`.
+ */
+export function retryPolicy(options: RetryOptions, where: string): RetryPolicy {
+  if (typeof options !== "object" || options === null) {
+    throw invalidRetry(where, `it is ${show(options)}`, "Give an object such as { attempts: 3 }.");
+  }
+  const { backoff = "exponential" } = options;
+  const policy: RetryPolicy = {
+    attempts: options.attempts,
+    ...delays(options, where),
+    backoff,
+    jitter: options.jitter ?? (backoff === "exponential" ? "full" : "none"),
+    when: options.when,
+    whileAbandoned: options.whileAbandoned ?? false,
+  };
+  checkRetry(policy, where);
+  return Object.freeze(policy);
+}
+
+/** A limit that was not asked for gives way to the one that was. */
+function delays(options: RetryOptions, where: string): Pick<RetryPolicy, "delayMs" | "maxDelayMs"> {
+  const delayMs = options.delay === undefined ? undefined : durationMs(options.delay, `retry.delay of ${where}`);
+  const maxDelayMs =
+    options.maxDelay === undefined ? undefined : durationMs(options.maxDelay, `retry.maxDelay of ${where}`);
+  return {
+    delayMs: delayMs ?? Math.min(DEFAULT_RETRY_DELAY_MS, maxDelayMs ?? DEFAULT_MAX_DELAY_MS),
+    maxDelayMs: maxDelayMs ?? Math.max(DEFAULT_MAX_DELAY_MS, delayMs ?? 0),
+  };
+}
+
+function checkRetry(policy: RetryPolicy, where: string): void {
+  const refuse = (problem: string, remedy: string): never => {
+    throw invalidRetry(where, problem, remedy);
+  };
+  if (!isCount(policy.attempts) || policy.attempts > MAX_ATTEMPTS) {
+    refuse(
+      `attempts is ${show(policy.attempts)}`,
+      "Give the number of attempts in all, 1 to 10,000; 1 means no retry.",
+    );
+  }
+  if (!["fixed", "linear", "exponential"].includes(policy.backoff)) {
+    refuse(`backoff is ${show(policy.backoff)}`, 'Use "fixed", "linear" or "exponential".');
+  }
+  if (!["full", "none"].includes(policy.jitter)) refuse(`jitter is ${show(policy.jitter)}`, 'Use "full" or "none".');
+  if (policy.when !== undefined && typeof policy.when !== "function") {
+    refuse("when is not a function", "Give a function from the error to true or false.");
+  }
+  if (policy.maxDelayMs < policy.delayMs) {
+    refuse("maxDelay is shorter than delay", "Raise maxDelay or lower delay.");
+  }
+}
+
+function invalidRetry(where: string, problem: string, remedy: string): WeftlineError {
+  return new WeftlineError("RETRY_INVALID", `Cannot use the retry policy of ${where}: ${problem}. ${remedy}`);
+}
+
+export interface Timeouts {
+  readonly attemptMs: number | undefined;
+  readonly totalMs: number | undefined;
+}
+
+export const NO_TIMEOUTS: Timeouts = Object.freeze({ attemptMs: undefined, totalMs: undefined });
+
+/** @throws {WeftlineError} `DURATION_INVALID`. */
+export function timeouts(options: TimeoutOptions, where: string): Timeouts {
+  if (typeof options !== "object" || options === null) {
+    return Object.freeze({ attemptMs: positiveMs(options, `timeout of ${where}`), totalMs: undefined });
+  }
+  return Object.freeze({
+    attemptMs: options.attempt === undefined ? undefined : positiveMs(options.attempt, `timeout.attempt of ${where}`),
+    totalMs: options.total === undefined ? undefined : positiveMs(options.total, `timeout.total of ${where}`),
+  });
+}
+
+/** A duration that has to be longer than nothing. */
+export function positiveMs(duration: Duration, where: string): number {
+  const ms = durationMs(duration, where);
+  if (ms === 0) {
+    throw new WeftlineError(
+      "DURATION_INVALID",
+      `Cannot use 0 as ${where}: nothing could ever finish. Leave it out for no limit.`,
+    );
+  }
+  return ms;
+}
+
+/** @throws {WeftlineError} `TASK_INVALID` naming the rules there are. */
+export function checkTriggerRule(rule: unknown, where: string): TriggerRule {
+  if (TRIGGER_RULES.includes(rule as TriggerRule)) return rule as TriggerRule;
+  throw new WeftlineError(
+    "TASK_INVALID",
+    `Cannot define ${where}: unknown trigger rule ${show(rule)}. Use one of ${TRIGGER_RULES.join(", ")}.`,
+  );
+}
+
+/** True for 1, 2, 3 … */
+export function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 1;
+}
+
+export { show } from "./show.js";

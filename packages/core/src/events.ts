@@ -1,0 +1,96 @@
+import { EventEmitter } from "eventemitter3";
+import type { EpochMs } from "./clock.js";
+import type { AttemptStatus, LogLevel, RunStatus, TaskStatus } from "./contracts/records.js";
+import type { ErrorRecord } from "./values/error-record.js";
+
+/** What every event about a run says. */
+export interface RunEvent {
+  readonly runId: string;
+  readonly pipeline: string;
+  readonly at: EpochMs;
+}
+
+/** What every event about a task says. */
+export interface TaskEvent extends RunEvent {
+  readonly task: string;
+  /** Empty for a task, `[3]` for the fourth item of a map. */
+  readonly index: readonly number[];
+  /** 0 when no attempt has begun. */
+  readonly attempt: number;
+}
+
+/** The events of an engine, each with one object. Those that report an outcome come after storage confirmed it. */
+export interface EngineEvents {
+  /** The run begins, or goes on after a resume; not yet recorded. */
+  "run:started": RunEvent & { readonly resumed: boolean };
+  /** The run reached a final status. */
+  "run:finished": RunEvent & {
+    readonly status: RunStatus;
+    readonly durationMs: number;
+    readonly error: ErrorRecord | undefined;
+  };
+  /** An attempt begins; not yet recorded. */
+  "task:started": TaskEvent & { readonly executor: string };
+  /** An attempt failed, and another is due at `retryAt`. */
+  "task:retrying": TaskEvent & { readonly error: ErrorRecord; readonly retryAt: EpochMs };
+  /** A map's list is known. */
+  "task:expanded": TaskEvent & { readonly items: number };
+  /** A task or item reached a final status. `durationMs` counts from its first attempt and is 0 when it never ran. */
+  "task:finished": TaskEvent & {
+    readonly status: TaskStatus;
+    readonly durationMs: number;
+    readonly error: ErrorRecord | undefined;
+    readonly reason: string | undefined;
+  };
+  /** A task or item failed for good; follows its `task:finished`. */
+  "task:failed": TaskEvent & { readonly error: ErrorRecord; readonly durationMs: number };
+  "task:progress": TaskEvent & { readonly fraction: number; readonly message: string | undefined };
+  "task:log": TaskEvent & { readonly level: LogLevel; readonly message: string };
+  /** Code that had been told to stop ended after all; whatever it returned was dropped. */
+  "task:late": TaskEvent & { readonly status: AttemptStatus };
+}
+export type EngineEventName = keyof EngineEvents;
+export type EngineListener<Name extends EngineEventName> = (event: EngineEvents[Name]) => void;
+
+/** Emits to listeners that cannot break what they listen to: their faults are counted, reported, and go no further. */
+export class EventHub {
+  readonly #emitter = new EventEmitter<string>();
+  readonly #onFault: (name: string, cause: unknown) => void;
+
+  constructor(onFault: (name: string, cause: unknown) => void) {
+    this.#onFault = onFault;
+  }
+
+  /** Whether building the event is worth it. */
+  hears(name: EngineEventName): boolean {
+    return this.#emitter.listenerCount(name) > 0;
+  }
+
+  on<Name extends EngineEventName>(name: Name, listener: EngineListener<Name>): () => void {
+    this.#emitter.on(name, listener);
+    return () => this.#emitter.off(name, listener);
+  }
+
+  off<Name extends EngineEventName>(name: Name, listener: EngineListener<Name>): void {
+    this.#emitter.off(name, listener);
+  }
+
+  emit<Name extends EngineEventName>(name: Name, event: EngineEvents[Name]): void {
+    // Not emitter.emit(): there the first listener that throws keeps the others from hearing anything.
+    for (const listener of this.#emitter.listeners(name)) this.#call(name, listener as EngineListener<Name>, event);
+  }
+
+  /** Forgets every listener. */
+  clear(): void {
+    this.#emitter.removeAllListeners();
+  }
+
+  #call<Name extends EngineEventName>(name: Name, listener: EngineListener<Name>, event: EngineEvents[Name]): void {
+    try {
+      const returned: unknown = listener(event);
+      if (returned instanceof Promise) returned.catch((cause: unknown) => this.#onFault(name, cause));
+    } catch (cause) {
+      this.#onFault(name, cause);
+    }
+  }
+}

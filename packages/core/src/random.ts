@@ -1,0 +1,23 @@
+/** A source of chance: numbers in [0, 1). */
+export type Random = () => number;
+
+const systemRandom = Math.random;
+
+/** The runtime's generator, captured at load so that a patched `Math.random` does not reach the engine. */
+export const defaultRandom: Random = () => systemRandom();
+
+/**
+ * A repeatable sequence for one seed; for tests and simulations, not for secrets.
+ *
+ * @param seed - Any integer; its low 32 bits count.
+ * @see https://gist.github.com/tommyettinger/46a874533244883189143505d203312c (mulberry32, public domain)
+ */
+export function seededRandom(seed: number): Random {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
