@@ -33,7 +33,7 @@ export interface EngineEvents {
   "task:started": TaskEvent & { readonly executor: string };
   /** An attempt failed, and another is due at `retryAt`. */
   "task:retrying": TaskEvent & { readonly error: ErrorRecord; readonly retryAt: EpochMs };
-  /** A map's list is known. */
+  /** A map's list is known; not yet recorded. */
   "task:expanded": TaskEvent & { readonly items: number };
   /** A task or item reached a final status. `durationMs` counts from its first attempt and is 0 when it never ran. */
   "task:finished": TaskEvent & {

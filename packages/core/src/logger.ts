@@ -18,7 +18,8 @@ export const consoleLogger: Logger = {
 export function guardLogger(logger: Logger): Logger {
   const guarded = (level: keyof Logger) => (details: object, message: string) => {
     try {
-      logger[level](details, message);
+      const returned: unknown = logger[level](details, message);
+      if (returned instanceof Promise) returned.catch(() => undefined);
     } catch {
       // There is no better place left to report it.
     }

@@ -1,3 +1,6 @@
+import { V7Generator } from "uuidv7";
+import { systemClock } from "./clock.js";
+
 /** A source of chance: numbers in [0, 1). */
 export type Random = () => number;
 
@@ -5,6 +8,11 @@ const systemRandom = Math.random;
 
 /** The runtime's generator, captured at load so that a patched `Math.random` does not reach the engine. */
 export const defaultRandom: Random = () => systemRandom();
+
+const ids = new V7Generator();
+
+/** A new id; ids sort by the moment they were made. By our own clock, since a patched `Date.now` must not reach the engine. */
+export const defaultNewId = (): string => ids.generateOrResetWithTs(systemClock.now()).toString();
 
 /**
  * A repeatable sequence for one seed; for tests and simulations, not for secrets.

@@ -136,7 +136,7 @@ export class DefinitionBuilder {
   }
 
   #add(kind: TaskKind, id: string, options: AnyTaskOptions, run: Run | undefined): TaskHandle {
-    this.#checkOpen(`${kind}("${id}")`);
+    this.#checkOpen(`${kind}(${show(id)})`);
     checkId(id, "TASK_INVALID", `the id of a task of pipeline "${this.#pipelineId}"`);
     const where = `task "${id}" of pipeline "${this.#pipelineId}"`;
     if (this.#ids.has(id)) {

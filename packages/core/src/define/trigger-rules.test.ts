@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { FAILED, PENDING, READY, type RunState, SKIPPED, UPSTREAM_FAILED } from "../run/state.js";
 import { begin, cancelTask, fail, noEffects, skip, start, succeed } from "../run/transition.js";
-import { referenceDecision, type Report } from "../test-support/reference-run.js";
+import { type Report, referenceDecision } from "../test-support/reference-run.js";
 import { stateOf } from "../test-support/run-states.js";
 import { pipeline } from "./pipeline.js";
 import { type Decision, decide, TRIGGER_RULES, type TriggerRule } from "./trigger-rules.js";

@@ -11,7 +11,7 @@ export function runOutcome(state: RunState, failWhen: PipelineSettings["failWhen
 }
 
 /** A task that failed or was cancelled on its own, and was not allowed to. */
-export function failsRun(state: RunState, task: number): boolean {
+function failsRun(state: RunState, task: number): boolean {
   const status = state.status[task];
   return (status === FAILED || status === CANCELLED) && !state.plan.tasks[task]!.allowFailure;
 }

@@ -1,12 +1,11 @@
 import { TASK_STATUSES, type TaskStatus } from "../contracts/records.js";
 import type { Plan } from "../define/plan.js";
 
-/** Statuses as small numbers, in the order of `TASK_STATUSES`. */
+/** Statuses as small numbers: their places in `TASK_STATUSES`, of which no transition leads to `waiting`. */
 export const PENDING = 0;
 export const READY = 1;
 export const RUNNING = 2;
 export const RETRYING = 3;
-export const WAITING = 4;
 export const SUCCEEDED = 5;
 export const FAILED = 6;
 export const SKIPPED = 7;

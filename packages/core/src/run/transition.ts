@@ -31,22 +31,28 @@ export interface Effects {
   readonly ready: number[];
   /** Maps that may start: their lists are to be read. */
   readonly expand: number[];
-  /** Tasks that finished without running, each followed by the upstream task that decided it (-1: none did). */
-  readonly settled: number[];
-  /** Maps whose last item finished. */
-  readonly joined: number[];
+  /**
+   * Instances that finished without an attempt of their own, in order, each followed by what decided it: the upstream
+   * task, {@link BY_ITEMS} or {@link BY_STOP}.
+   */
+  readonly finished: number[];
   /** Running instances to abort. */
   readonly abort: number[];
 }
 
+/** A map finished with its last item. */
+export const BY_ITEMS = -1;
+/** Somebody stopped the task or the run. */
+export const BY_STOP = -2;
+
 export function noEffects(): Effects {
-  return { ready: [], expand: [], settled: [], joined: [], abort: [] };
+  return { ready: [], expand: [], finished: [], abort: [] };
 }
 
 /** The run begins, or goes on: everything whose rule is satisfied becomes ready, and what it rules out is settled. */
 export function begin(state: RunState, effects: Effects): void {
   for (let task = 0; task < state.plan.tasks.length; task++) {
-    if (state.status[task] === PENDING && reconsider(state, task, -1, effects)) propagate(state, task, effects);
+    if (state.status[task] === PENDING && reconsider(state, task, BY_STOP, effects)) propagate(state, task, effects);
   }
 }
 
@@ -137,8 +143,8 @@ function cancelInstance(state: RunState, instance: number, effects: Effects): vo
     effects.abort.push(instance);
     return;
   }
+  effects.finished.push(instance, BY_STOP);
   finish(state, instance, CANCELLED, effects);
-  effects.settled.push(instance, -1);
 }
 
 /** Sets a final status and follows its consequences, however far they go, without recursion. */
@@ -164,7 +170,7 @@ function join(state: RunState, task: number, effects: Effects): void {
   if (failed > 0) state.status[task] = FAILED;
   else if (cancelledItems > 0) state.status[task] = CANCELLED;
   else state.status[task] = succeeded > 0 ? SUCCEEDED : SKIPPED;
-  effects.joined.push(task);
+  effects.finished.push(task, BY_ITEMS);
   propagate(state, task, effects);
 }
 
@@ -230,6 +236,6 @@ function reconsider(state: RunState, task: number, cause: number, effects: Effec
       state.status[task] = UPSTREAM_FAILED;
       break;
   }
-  effects.settled.push(task, cause);
+  effects.finished.push(task, cause);
   return true;
 }

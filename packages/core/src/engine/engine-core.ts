@@ -1,0 +1,29 @@
+import type { Clock } from "../clock.js";
+import type { RejectedValue } from "../contracts/storage.js";
+import type { EventHub } from "../events.js";
+import type { Logger } from "../logger.js";
+import type { Random } from "../random.js";
+import type { ValueLimits } from "../values/codec.js";
+import type { ActiveRun } from "./active-run.js";
+import type { Dispatcher } from "./dispatcher.js";
+import type { Journal } from "./journal.js";
+
+/** What the runs of one engine share. */
+export interface EngineCore {
+  readonly engineId: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly events: EventHub;
+  readonly limits: ValueLimits;
+  /** How long aborted code may go on, in milliseconds. */
+  readonly graceMs: number;
+  readonly journal: Journal;
+  readonly dispatcher: Dispatcher;
+  /** The run's final status is durable. */
+  runFinished(run: ActiveRun): void;
+  /** The run is not ours any more. */
+  runLost(run: ActiveRun): void;
+  /** The store refused values of the run: it has to be taken up again from what is durable. */
+  runRejected(run: ActiveRun, values: readonly RejectedValue[]): void;
+}

@@ -1,0 +1,379 @@
+import type { EpochMs } from "../clock.js";
+import type { Executor } from "../contracts/executor.js";
+import type { NewRun, RunRecord } from "../contracts/records.js";
+import type { RejectedValue, Storage, StorageHint } from "../contracts/storage.js";
+import type { TaskDefinition } from "../define/definition.js";
+import { type Duration, durationMs } from "../define/duration.js";
+import { validateParams } from "../define/params.js";
+import type { Pipeline } from "../define/pipeline.js";
+import { WeftlineError } from "../errors.js";
+import { type EngineEventName, type EngineListener, EventHub } from "../events.js";
+import { guardLogger, type Logger } from "../logger.js";
+import { encode } from "../values/codec.js";
+import { fingerprint } from "../values/fingerprint.js";
+import * as abortReasons from "./abort-reasons.js";
+import type { ActiveRun } from "./active-run.js";
+import { Breather } from "./breather.js";
+import { Dispatcher, Limit } from "./dispatcher.js";
+import type { EngineCore } from "./engine-core.js";
+import { type EngineOptions, type EngineSettings, engineSettings } from "./engine-options.js";
+import { engineStoppedFor } from "./errors.js";
+import { Journal } from "./journal.js";
+import { Ownership } from "./ownership.js";
+import { type RegisteredPipeline, register } from "./registry.js";
+import { reloadRejected } from "./reload.js";
+import { readResult } from "./results.js";
+import { RunCreator } from "./run-creator.js";
+import { RunEnds } from "./run-ends.js";
+import { runEvents } from "./run-events.js";
+import type { NamedEvent, RunHandle } from "./run-handle.js";
+import { type CancelOptions, Runs } from "./runs.js";
+import { Schedules } from "./schedules.js";
+import { type TriggerOptions, triggerFacts } from "./trigger-options.js";
+
+/** A lease that nobody else could take over needs no renewing, so an idle engine has no timers. */
+const ENDLESS_LEASE_MS = Number.POSITIVE_INFINITY;
+const DEFAULT_STOP_GRACE_MS = 30_000;
+/** How long a stopping engine waits for storage to confirm the last changes. */
+const LAST_FLUSH_MS = 5_000;
+
+export interface StopOptions {
+  /** How long running attempts may go on before they are aborted. Default: `"30s"`. */
+  readonly grace?: Duration;
+}
+
+/**
+ * Creates an engine. It does nothing until `start()`; runs triggered before that wait in storage.
+ *
+ * @throws {WeftlineError} `ENGINE_INVALID`, `EXECUTOR_UNKNOWN`, `DURATION_INVALID`.
+ */
+export function createEngine(options: EngineOptions): Engine {
+  return new Engine(engineSettings(options));
+}
+
+/** The object that owns runs: one per process as a rule, many per database. */
+export class Engine {
+  readonly runs: Runs;
+  readonly schedules: Schedules;
+  readonly #settings: EngineSettings;
+  readonly #storage: Storage;
+  readonly #log: Logger;
+  readonly #events: EventHub;
+  readonly #byId = new Map<string, RegisteredPipeline>();
+  readonly #byDefinition = new Map<string, RegisteredPipeline>();
+  readonly #core: EngineCore;
+  readonly #ownership: Ownership;
+  readonly #creator: RunCreator;
+  readonly #ends: RunEnds;
+  #opening: Promise<void> | undefined;
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+  #isRunning = false;
+  #unlisten: (() => Promise<void>) | undefined;
+
+  /** @internal Use {@link createEngine}. */
+  constructor(settings: EngineSettings) {
+    this.#settings = settings;
+    this.#storage = settings.storage;
+    this.#log = guardLogger(settings.log);
+    this.#events = new EventHub((event, error) =>
+      this.#log.error({ event, error }, "a listener threw; the run goes on"),
+    );
+    this.#core = this.#makeCore();
+    this.#register();
+    this.#ownership = new Ownership(this.#core, this.#storage, this.#byDefinition);
+    this.#creator = new RunCreator(this.#storage);
+    this.#ends = new RunEnds(this.#storage, settings.clock, (id) => this.#ownership.active.has(id));
+    this.runs = new Runs({
+      storage: this.#storage,
+      ownership: this.#ownership,
+      newId: settings.newId,
+      now: () => settings.clock.now(),
+      ready: () => this.#open("use it"),
+      pipelineOf: (definition) => this.#byDefinition.get(definition)?.pipeline,
+      handle: (runId, pipeline) => this.#handle(runId, pipeline),
+    });
+    this.schedules = new Schedules({
+      storage: this.#storage,
+      clock: settings.clock,
+      log: this.#log,
+      pipelines: settings.pipelines,
+      newRun: (pipeline, params, instant) => this.#newRun(pipeline, params, {}, instant),
+    });
+  }
+
+  /** Which engine this is in history: its name and a random part. */
+  get id(): string {
+    return this.#settings.engineId;
+  }
+
+  /**
+   * Opens storage, starts the executors and begins to run what is due. A second call does nothing; after a failure
+   * it can be called again.
+   *
+   * @throws {WeftlineError} `ENGINE_STOPPED`, and whatever storage or an executor fails with.
+   */
+  start(): Promise<void> {
+    if (this.#stopping) return Promise.reject(engineStoppedFor("start it"));
+    this.#starting ??= this.#start().catch((error: unknown) => {
+      this.#starting = undefined;
+      throw error;
+    });
+    return this.#starting;
+  }
+
+  /**
+   * Starts nothing more, lets running attempts end, writes what is left to write and gives unfinished runs back to
+   * storage for the next engine. Calling it twice, before `start()` or inside a task is fine.
+   */
+  stop({ grace }: StopOptions = {}): Promise<void> {
+    const graceMs = grace === undefined ? DEFAULT_STOP_GRACE_MS : durationMs(grace, "grace of stop()");
+    this.#stopping ??= this.#stop(graceMs);
+    return this.#stopping;
+  }
+
+  /**
+   * Creates a run. It is durable, as far as storage is, when this resolves.
+   *
+   * @throws {WeftlineError} `PARAMS_INVALID` before anything is written; `PIPELINE_UNKNOWN`; `IDEMPOTENCY_CONFLICT`
+   * when the key was used with other params; `ENGINE_STOPPED`.
+   */
+  async trigger<Params, Result>(
+    pipeline: Pipeline<Params, Result>,
+    ...[params, options = {}]: TriggerArguments<Params>
+  ): Promise<RunHandle<Result>> {
+    const own = this.#known(pipeline as unknown as Pipeline);
+    await this.#open("start runs with it");
+    const run = await this.#newRun(own, params, options, undefined);
+    const result = await this.#creator.create(run);
+    if (result.kind === "conflict") {
+      throw new WeftlineError(
+        "IDEMPOTENCY_CONFLICT",
+        `key "${options.key}" was used with other params (run ${result.runId}). Use another key for other work, or the same params for the same work.`,
+      );
+    }
+    if (result.kind === "created") this.#created(result.run);
+    return this.#handle(result.run.id, own) as RunHandle<Result>;
+  }
+
+  /** `trigger` and wait for the result; starts the engine if that has not been done. */
+  async run<Params, Result>(pipeline: Pipeline<Params, Result>, ...args: TriggerArguments<Params>): Promise<Result> {
+    await this.start();
+    const handle = await this.trigger(pipeline, ...args);
+    return handle.result();
+  }
+
+  /** Listens to an event. @returns A function that ends it. */
+  on<Name extends EngineEventName>(name: Name, listener: EngineListener<Name>): () => void {
+    return this.#events.on(name, listener);
+  }
+
+  off<Name extends EngineEventName>(name: Name, listener: EngineListener<Name>): void {
+    this.#events.off(name, listener);
+  }
+
+  #created(run: RunRecord): void {
+    if (run.owner !== undefined) this.#ownership.own(run);
+    // Storage may be one that gives no hints.
+    else if (this.#isRunning) this.#ownership.onHint({ topic: "runs", ids: [run.id] });
+  }
+
+  #makeCore(): EngineCore {
+    const { engineId, clock, random, limits, graceMs, concurrency, newId } = this.#settings;
+    const breather = new Breather(clock);
+    const log = this.#log;
+    return {
+      engineId,
+      clock,
+      random,
+      log,
+      events: this.#events,
+      limits,
+      graceMs,
+      journal: new Journal({ storage: this.#storage, engineId, clock, log, breather }),
+      dispatcher: new Dispatcher(concurrency, breather),
+      runFinished: (run) => this.#letGo(run),
+      runLost: (run) => this.#letGo(run),
+      runRejected: (run, values) => this.#runRejected(run, values),
+    };
+  }
+
+  #register(): void {
+    const slots = new Map<Executor, Limit>();
+    for (const executor of this.#settings.executors.values()) {
+      if (Number.isFinite(executor.slots)) slots.set(executor, new Limit(executor.slots));
+    }
+    const fallback = this.#settings.executors.get("default")!;
+    const executorOf = (task: TaskDefinition) => this.#settings.executors.get(task.executor) ?? fallback;
+    for (const pipeline of this.#settings.pipelines) {
+      const entry = register(pipeline, executorOf, slots);
+      this.#byId.set(pipeline.id, entry);
+      this.#byDefinition.set(pipeline.hash, entry);
+    }
+  }
+
+  #known(pipeline: Pipeline): Pipeline {
+    const known = this.#byId.get(pipeline?.id)?.pipeline;
+    if (known?.hash === pipeline?.hash && known !== undefined) return known;
+    throw new WeftlineError(
+      "PIPELINE_UNKNOWN",
+      `Cannot start pipeline "${pipeline?.id}" as this engine ${known ? "has another version of it" : "does not have it"}. Give it to createEngine({ pipelines }).`,
+    );
+  }
+
+  #open(what: string): Promise<void> {
+    if (this.#stopping) return Promise.reject(engineStoppedFor(what));
+    this.#opening ??= this.#storage.open({ log: this.#log, now: this.#settings.clock.now }).catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  async #start(): Promise<void> {
+    await this.#open("start it");
+    try {
+      await this.#startExecutors();
+      await this.#storage.renewLease(this.id, ENDLESS_LEASE_MS);
+      await this.schedules.register();
+      this.#unlisten = await this.#storage.listen?.((hint) => this.#onHint(hint));
+      this.#isRunning = true;
+      await this.#ownership.claim();
+      await this.#settings.scheduler.start({
+        clock: this.#settings.clock,
+        log: this.#log,
+        nextDue: () => this.schedules.nextDue(),
+        due: () => this.schedules.fireDue(),
+      });
+    } catch (error) {
+      this.#isRunning = false;
+      await this.#unlisten?.();
+      throw error;
+    }
+  }
+
+  async #startExecutors(): Promise<void> {
+    const { clock, executors, limits, resources } = this.#settings;
+    const pipelines = new Map(this.#settings.pipelines.map((pipeline) => [pipeline.id, pipeline]));
+    const host = { log: this.#log, clock, pipelines, resources, limits };
+    for (const executor of new Set(executors.values())) await executor.start(host);
+  }
+
+  #onHint(hint: StorageHint): void {
+    // Of our own runs the journal says when they have ended, after their last events.
+    if (hint.topic === "finished") this.#ends.look(hint.ids.filter((id) => !this.#ownership.active.has(id)));
+    else if (hint.topic === "schedules") this.#settings.scheduler.changed();
+    else if (this.#isRunning) this.#ownership.onHint(hint);
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    await this.#starting?.catch(() => undefined);
+    if (this.#isRunning) await this.#shutDown(graceMs);
+    this.#isRunning = false;
+    this.#ends.close(engineStoppedFor("wait for a run"));
+    const opened = this.#opening;
+    if (opened) await this.#attempt("close storage", () => opened.then(() => this.#storage.close()));
+    this.#events.clear();
+  }
+
+  async #shutDown(graceMs: number): Promise<void> {
+    const { executors, scheduler } = this.#settings;
+    const { dispatcher, journal } = this.#core;
+    await this.#attempt("stop the scheduler", () => scheduler.stop());
+    await this.#ownership.close();
+    const idle = dispatcher.close();
+    if (!(await this.#settlesWithin(idle, graceMs))) {
+      for (const run of this.#ownership.active.values()) run.interrupt(abortReasons.engineStopped());
+      // A little longer than the executors' own patience, so that they get to say what became of their attempts.
+      await this.#settlesWithin(idle, this.#settings.graceMs + 100);
+    }
+    for (const run of this.#ownership.active.values()) run.interrupt(abortReasons.engineStopped());
+    if (!(await this.#settlesWithin(journal.idle(), LAST_FLUSH_MS))) {
+      journal.halt();
+      this.#log.error({}, "the store did not confirm the last changes; the next engine does again what they hold");
+    }
+    for (const run of this.#ownership.active.values()) run.close();
+    for (const executor of new Set(executors.values())) {
+      await this.#attempt("stop an executor", () => executor.stop({ graceMs: this.#settings.graceMs }));
+    }
+    await this.#attempt("end the subscription to storage", async () => this.#unlisten?.());
+    await this.#attempt("release the lease", () => this.#storage.releaseLease(this.id));
+  }
+
+  /** A step of stopping that fails must not keep the next ones from being made. */
+  async #attempt(what: string, step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      this.#log.error({ error }, `could not ${what} while stopping`);
+    }
+  }
+
+  async #settlesWithin(work: Promise<void>, ms: number): Promise<boolean> {
+    const { clock } = this.#settings;
+    let clear = () => {};
+    const timeout = new Promise<false>((resolve) => {
+      clear = clock.timer(clock.now() + ms, () => resolve(false));
+    });
+    const settled = await Promise.race([work.then(() => true), timeout]);
+    clear();
+    return settled;
+  }
+
+  async #newRun(
+    pipeline: Pipeline,
+    params: unknown,
+    options: TriggerOptions,
+    instant: EpochMs | undefined,
+  ): Promise<NewRun> {
+    const facts = triggerFacts(options);
+    const valid = await validateParams(pipeline, params);
+    const now = this.#settings.clock.now();
+    const availableAt = options.at === undefined ? now : Number(options.at);
+    const isOurs = this.#isRunning && !this.#stopping && instant === undefined && availableAt <= now;
+    return {
+      id: this.#settings.newId(),
+      pipeline: pipeline.id,
+      definition: pipeline.hash,
+      params: encode(valid, "params", this.#settings.limits),
+      fingerprint: facts.key === undefined ? "" : fingerprint(valid),
+      ...facts,
+      createdAt: now,
+      availableAt,
+      schedule: instant === undefined ? undefined : pipeline.id,
+      instant,
+      owner: isOurs ? this.#settings.engineId : undefined,
+    };
+  }
+
+  #handle(id: string, pipeline: Pipeline): RunHandle {
+    return {
+      id,
+      result: async () => readResult(this.#storage, await this.#endOf(id), pipeline),
+      status: async () => (await this.runs.get(id)).status,
+      cancel: (options?: CancelOptions) => this.runs.cancel(id, options),
+      events: (): AsyncIterableIterator<NamedEvent> => runEvents(this.#events, id, this.#endOf(id)),
+    };
+  }
+
+  async #endOf(id: string): Promise<RunRecord> {
+    await this.#open("wait for a run");
+    return this.#ends.of(id);
+  }
+
+  /** Whoever waits for the run's end looks now: it is there, or has to be asked of its new owner. */
+  #letGo(run: ActiveRun): void {
+    this.#ownership.release(run);
+    this.#ends.look([run.id]);
+  }
+
+  #runRejected(run: ActiveRun, values: readonly RejectedValue[]): void {
+    reloadRejected(run, values, this.#ownership, this.#core);
+  }
+}
+
+/** Params may be left out where none are required. */
+export type TriggerArguments<Params> =
+  Record<never, never> extends Params
+    ? [params?: Params, options?: TriggerOptions]
+    : [params: Params, options?: TriggerOptions];

@@ -1,0 +1,47 @@
+import type { ArtifactRecord, AttemptRecord, LogRecord, MetricRecord, TaskRecord } from "../contracts/records.js";
+import type { RunChanges, RunState as StoredRunState } from "../contracts/storage.js";
+
+/** What has happened in one run since its last flush. */
+export class PendingChanges {
+  run: StoredRunState | undefined = undefined;
+  /** By instance: within one flush the later record of a task replaces the earlier. */
+  readonly tasks = new Map<number, TaskRecord>();
+  readonly attempts: AttemptRecord[] = [];
+  readonly logs: LogRecord[] = [];
+  readonly metrics: MetricRecord[] = [];
+  readonly artifacts: ArtifactRecord[] = [];
+  readonly consumed: string[] = [];
+
+  get isEmpty(): boolean {
+    return (
+      this.run === undefined &&
+      this.tasks.size === 0 &&
+      this.attempts.length === 0 &&
+      this.logs.length === 0 &&
+      this.metrics.length === 0 &&
+      this.artifacts.length === 0 &&
+      this.consumed.length === 0
+    );
+  }
+
+  /** Takes over the lines, metrics and files of a flush that was refused; its records are made anew. */
+  addHistory({ logs, metrics, artifacts }: PendingChanges): void {
+    for (const record of logs) this.logs.push(record);
+    for (const record of metrics) this.metrics.push(record);
+    for (const record of artifacts) this.artifacts.push(record);
+  }
+
+  /** What the store refused, and with it everything its task or item wrote in the same flush. */
+  dropHistoryOf(isRefused: (line: { readonly task: string; readonly index: readonly number[] }) => boolean): void {
+    for (const lines of [this.logs, this.metrics, this.artifacts] as { task: string; index: readonly number[] }[][]) {
+      let kept = 0;
+      for (const line of lines) if (!isRefused(line)) lines[kept++] = line;
+      lines.length = kept;
+    }
+  }
+
+  toFlush(runId: string, epoch: number): RunChanges {
+    const { run, attempts, logs, metrics, artifacts, consumed } = this;
+    return { runId, epoch, run, tasks: [...this.tasks.values()], attempts, logs, metrics, artifacts, consumed };
+  }
+}

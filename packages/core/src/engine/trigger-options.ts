@@ -1,0 +1,44 @@
+import type { NewRun } from "../contracts/records.js";
+import { WeftlineError } from "../errors.js";
+
+export interface TriggerOptions {
+  /**
+   * Idempotency key, 1 to 500 characters: the same key with the same params gives the same run, for as long as that is
+   * kept. Keys of different pipelines do not meet.
+   */
+  readonly key?: string;
+  /** Not before this moment. Default: now. */
+  readonly at?: Date | number;
+  /** For finding runs again: up to 50 texts of 1 to 200 characters. */
+  readonly tags?: readonly string[];
+}
+
+const MAX_KEY_LENGTH = 500;
+const MAX_TAG_LENGTH = 200;
+const MAX_TAGS = 50;
+
+/** @throws {WeftlineError} `QUERY_INVALID` for a key, tag or date that cannot be stored. */
+export function triggerFacts({ key, tags = [], at }: TriggerOptions): Pick<NewRun, "key" | "tags"> {
+  if (key !== undefined) checkText(key, "key", MAX_KEY_LENGTH);
+  if (!Array.isArray(tags) || tags.length > MAX_TAGS) throw refuse("tags", `Give a list of at most ${MAX_TAGS} texts.`);
+  for (const tag of tags) checkText(tag, "a tag", MAX_TAG_LENGTH);
+  if (at !== undefined && !Number.isFinite(Number(at))) throw refuse("at", "Give a valid Date or epoch milliseconds.");
+  return { key, tags: Object.freeze([...tags]) }; // the caller may go on with its own
+}
+
+/** Databases keep neither NUL nor half characters, and a key that was changed silently would be another key. */
+function checkText(text: unknown, what: string, maxLength: number): void {
+  if (
+    typeof text === "string" &&
+    text.length > 0 &&
+    text.length <= maxLength &&
+    !text.includes("\0") &&
+    text.isWellFormed()
+  )
+    return;
+  throw refuse(what, `Give a well-formed text of 1 to ${maxLength} characters without NUL.`);
+}
+
+function refuse(what: string, remedy: string): WeftlineError {
+  return new WeftlineError("QUERY_INVALID", `Cannot start a run with this ${what}. ${remedy}`);
+}

@@ -1,0 +1,59 @@
+// Describe work
+export { pipeline, type Pipeline, type ResultNodes, type ResultOf } from "./define/pipeline.js";
+export type { Builder } from "./define/builder.js";
+export type { After, BranchNode, InputOf, Needs, Node, OutputOf, WhenEdge } from "./define/handles.js";
+export type {
+  MapOptions,
+  PipelineOptions,
+  RetryOptions,
+  TaskDefaults,
+  TaskOptions,
+  TimeoutOptions,
+} from "./define/options.js";
+export type { MapContext, Resources, TaskContext, TaskFacts, TaskLog } from "./define/context.js";
+export type { Duration } from "./define/duration.js";
+export { TRIGGER_RULES, type TriggerRule } from "./define/trigger-rules.js";
+export {
+  cron,
+  type CronOptions,
+  every,
+  type Schedule,
+  type ScheduleFire,
+  type ScheduleOptions,
+} from "./define/schedule.js";
+export { toDot, toMermaid } from "./define/diagram.js";
+export type { EdgeAttributes, NodeAttributes, TaskGraph } from "./define/graph.js";
+export { NonRetryableError, RetryAfter, SkipTask } from "./execute/signals.js";
+
+// Run it
+export { createEngine, type Engine, type StopOptions, type TriggerArguments } from "./engine/engine.js";
+export type { EngineOptions } from "./engine/engine-options.js";
+export type { TriggerOptions } from "./engine/trigger-options.js";
+export type { NamedEvent, RunHandle } from "./engine/run-handle.js";
+export { memoryStorage } from "./defaults/memory/memory-storage.js";
+export { inProcess } from "./defaults/in-process.js";
+export { timerScheduler } from "./defaults/timer-scheduler.js";
+
+// Watch it, handle failures
+export type { CancelOptions, PageOptions, Runs } from "./engine/runs.js";
+export type { LogInfo, RunInfo, TaskInfo } from "./engine/views.js";
+export type { ScheduleInfo, Schedules } from "./engine/schedules.js";
+export type { EngineEventName, EngineEvents, EngineListener, RunEvent, TaskEvent } from "./events.js";
+export { RunCancelledError, RunFailedError, type TaskFailure, taskName } from "./engine/errors.js";
+export { ERROR_CODES, type ErrorCode, WeftlineError } from "./errors.js";
+export { describeError, type ErrorRecord } from "./values/error-record.js";
+export type { Logger } from "./logger.js";
+
+// Write an adapter
+export type * from "./contracts/executor.js";
+export type * from "./contracts/scheduler.js";
+export type * from "./contracts/storage.js";
+export type * from "./contracts/records.js";
+export { isRunFinished, RUN_STATUSES, TASK_STATUSES } from "./contracts/records.js";
+export { type AttemptEnvironment, runAttempt } from "./execute/run-attempt.js";
+export { decode, type Encoded, encode, type ValueLimits } from "./values/codec.js";
+export { toErrorRecord } from "./values/error-record.js";
+
+// Control time and chance
+export { type Clock, type EpochMs, systemClock } from "./clock.js";
+export { type Random, seededRandom } from "./random.js";

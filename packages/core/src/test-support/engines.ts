@@ -1,0 +1,53 @@
+import { createEngine, type Engine } from "../engine/engine.js";
+import type { EngineOptions } from "../engine/engine-options.js";
+import type { Logger } from "../logger.js";
+import { ManualClock, settled, WatchedClock } from "./manual-clock.js";
+import { closeAfterTest, watchClock } from "./nothing-left.js";
+
+/** Keeps what the engine reports. */
+export class RecordingLogger implements Logger {
+  readonly lines: { readonly level: keyof Logger; readonly message: string; readonly details: object }[] = [];
+
+  debug = (details: object, message: string) => this.#add("debug", details, message);
+  info = (details: object, message: string) => this.#add("info", details, message);
+  warn = (details: object, message: string) => this.#add("warn", details, message);
+  error = (details: object, message: string) => this.#add("error", details, message);
+
+  /** The messages of warnings and errors. */
+  get complaints(): readonly string[] {
+    return this.lines.filter(({ level }) => level === "warn" || level === "error").map(({ message }) => message);
+  }
+
+  #add(level: keyof Logger, details: object, message: string): void {
+    this.lines.push({ level, message, details });
+  }
+}
+
+/** An engine that is stopped after the test and reports to nobody unless a logger is given. */
+export function testEngine(options: EngineOptions): Engine {
+  const clock = options.clock ?? new WatchedClock();
+  const engine = createEngine({ log: new RecordingLogger(), abortGrace: "20ms", ...options, clock });
+  if (clock instanceof ManualClock || clock instanceof WatchedClock) watchClock(clock);
+  closeAfterTest(() => stopNow(engine, clock));
+  return engine;
+}
+
+/** A started {@link testEngine}. */
+export async function startedEngine(options: EngineOptions): Promise<Engine> {
+  const engine = testEngine(options);
+  await engine.start();
+  return engine;
+}
+
+/** Stops an engine without patience, also one whose clock has to be moved for that. */
+export async function stopNow(engine: Engine, clock: EngineOptions["clock"]): Promise<void> {
+  let isStopped = false;
+  const stopping = engine.stop({ grace: 0 }).finally(() => {
+    isStopped = true;
+  });
+  while (clock instanceof ManualClock && !isStopped) {
+    await clock.advance(100);
+    await settled();
+  }
+  await stopping;
+}
