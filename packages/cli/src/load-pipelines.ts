@@ -1,0 +1,163 @@
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, relative, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { createJiti } from "jiti";
+import * as weftline from "weftline";
+import { closest } from "./closest.js";
+import { UsageError } from "./errors.js";
+import { describeLoadError } from "./load-error.js";
+import { plainLine, shortList } from "./text.js";
+
+type Pipeline = weftline.Pipeline;
+
+/** What a file of pipelines offers to the commands. */
+export interface LoadedFile {
+  /** As people know it: relative to where they are. */
+  readonly name: string;
+  /** Every pipeline it exports, once. */
+  readonly pipelines: readonly Pipeline[];
+  /** What it lends to its tasks: its export `resources`, called if it is a function. */
+  loadResources(): Promise<object>;
+}
+
+/**
+ * Loads a TypeScript or JavaScript file as it is, without a build, and finds the pipelines it exports: by name, as
+ * default, in lists, or in an object exported as default.
+ *
+ * @throws {UsageError} when there is no such file, it cannot be loaded, or exports no pipeline.
+ */
+export async function loadPipelines(file: string, cwd: string): Promise<LoadedFile> {
+  const path = resolve(cwd, file);
+  const name = relativeName(path, cwd);
+  checkFile(path, name);
+  const exports = await importFile(path, cwd);
+  const pipelines = findPipelines(exports);
+  if (pipelines.length === 0) throw new UsageError(`Cannot find a pipeline in ${name}: ${describeExports(exports)}.`);
+  checkIds(pipelines, name);
+  return { name, pipelines, loadResources: () => loadResources(exports, name) };
+}
+
+/**
+ * The pipeline that was asked for, or the only one there is.
+ *
+ * @throws {UsageError} that lists the pipelines, when that leaves a choice.
+ */
+export function choosePipeline({ name, pipelines }: LoadedFile, id: string | undefined): Pipeline {
+  const [first] = pipelines;
+  const ids = pipelines.map((pipeline) => pipeline.id);
+  if (id === undefined) {
+    if (pipelines.length === 1) return first!;
+    throw new UsageError(`Name the pipeline, as ${name} exports ${pipelines.length}:\n${listPipelines(pipelines)}`);
+  }
+  const chosen = pipelines.find((pipeline) => pipeline.id === id);
+  if (chosen) return chosen;
+  const meant = closest(id, ids);
+  const hint = meant === undefined ? "" : ` Did you mean "${meant}"?`;
+  throw new UsageError(`Cannot find pipeline "${id}" in ${name}.${hint} It exports:\n${listPipelines(pipelines)}`);
+}
+
+function listPipelines(pipelines: readonly Pipeline[]): string {
+  return pipelines.map(({ id, title }) => `  ${id}${title === undefined ? "" : `  ${plainLine(title)}`}`).join("\n");
+}
+
+function relativeName(path: string, cwd: string): string {
+  const name = relative(cwd, path);
+  return name === "" || name.startsWith("..") ? path : name;
+}
+
+function checkFile(path: string, name: string): void {
+  if (!existsSync(path)) {
+    const meant = closestFile(path);
+    throw new UsageError(`Cannot find ${name}: no such file.${meant === undefined ? "" : ` Did you mean ${meant}?`}`);
+  }
+  if (!statSync(path).isFile())
+    throw new UsageError(`Cannot load ${name}: it is a folder. Give a file that exports pipelines.`);
+}
+
+function closestFile(path: string): string | undefined {
+  const folder = dirname(path);
+  if (!existsSync(folder)) return undefined;
+  const base = relative(folder, path);
+  const files = readdirSync(folder).filter((file) => /\.[cm]?[jt]sx?$/.test(file));
+  return files.find((file) => file.startsWith(`${base}.`)) ?? closest(base, files);
+}
+
+async function importFile(path: string, cwd: string): Promise<Record<string, unknown>> {
+  // Without its default interop jiti hands out the exports as the file wrote them.
+  const jiti = createJiti(pathToFileURL(path).href, { interopDefault: false, virtualModules: ownLibrary(path) });
+  try {
+    return await jiti.import<Record<string, unknown>>(path);
+  } catch (thrown) {
+    throw new UsageError(describeLoadError(thrown, path, cwd), { cause: thrown });
+  }
+}
+
+/** A project uses the library it installed. A file outside any project gets ours, so that it runs all the same. */
+function ownLibrary(path: string): Record<string, unknown> {
+  try {
+    createRequire(path).resolve("weftline");
+    return {};
+  } catch {
+    return { weftline };
+  }
+}
+
+function findPipelines(exports: Record<string, unknown>): readonly Pipeline[] {
+  if (isPipeline(exports)) return [exports]; // module.exports = pipeline(…)
+  const found = new Set<Pipeline>();
+  for (const [name, value] of Object.entries(exports)) {
+    for (const candidate of candidates(name, value)) if (isPipeline(candidate)) found.add(candidate);
+  }
+  return [...found];
+}
+
+function candidates(name: string, value: unknown): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  const isBag = name === "default" && typeof value === "object" && value !== null && !isPipeline(value);
+  return isBag ? Object.values(value).flat() : [value];
+}
+
+/** By its shape: a project's own copy of the library has its own classes. */
+function isPipeline(value: unknown): value is Pipeline {
+  if (typeof value !== "object" || value === null) return false;
+  const { id, plan, hash, settings } = value as Partial<Record<keyof Pipeline, unknown>>;
+  return typeof id === "string" && typeof hash === "string" && isObject(plan) && isObject(settings);
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+function checkIds(pipelines: readonly Pipeline[], name: string): void {
+  const ids = pipelines.map((pipeline) => pipeline.id);
+  const twice = ids.find((id, place) => ids.indexOf(id) !== place);
+  if (twice === undefined) return;
+  throw new UsageError(`Cannot use ${name}: it exports two pipelines with the id "${twice}". Give each its own id.`);
+}
+
+function describeExports(exports: Record<string, unknown>): string {
+  const names = Object.entries(exports).map(([name, value]) => `${name} (${kindOf(value)})`);
+  return names.length === 0 ? "it exports nothing" : `it exports ${shortList(names, 20)}`;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  return Array.isArray(value) ? "list" : typeof value;
+}
+
+async function loadResources(exports: Record<string, unknown>, name: string): Promise<object> {
+  const exported = exports["resources"];
+  let resources: unknown;
+  try {
+    resources = await (typeof exported === "function" ? exported() : exported);
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new UsageError(`Cannot get the resources of ${name}: ${reason}`, { cause: thrown });
+  }
+  if (resources === undefined) return {};
+  if (isObject(resources)) return resources;
+  throw new UsageError(
+    `Cannot use the export "resources" of ${name}: it is no object and no function that returns one.`,
+  );
+}

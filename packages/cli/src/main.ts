@@ -1,0 +1,49 @@
+import { Command, CommanderError } from "commander";
+import packageJson from "../package.json" with { type: "json" };
+import { addGraphCommand } from "./commands/graph.js";
+import { addRunCommand } from "./commands/run.js";
+import { describeThrown, EXIT_CODES, isUsageError } from "./errors.js";
+import type { CliIo } from "./io.js";
+
+/**
+ * Runs the `weftline` command.
+ *
+ * @param argv - The arguments, without the program's own name.
+ * @returns The exit code; it never rejects.
+ */
+export async function main(argv: readonly string[], io: CliIo): Promise<number> {
+  let exitCode: number = EXIT_CODES.succeeded;
+  const program = makeProgram(io, (code) => {
+    exitCode = code;
+  });
+  try {
+    if (argv.length === 0) program.help({ error: true });
+    await program.parseAsync(argv, { from: "user" });
+    return exitCode;
+  } catch (thrown) {
+    // Commander has said what is wrong already; it throws for --help and --version too.
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT_CODES.succeeded : EXIT_CODES.usage;
+    io.stderr.write(`${describeThrown(thrown, argv.includes("--stack"))}\n`);
+    return isUsageError(thrown) ? EXIT_CODES.usage : EXIT_CODES.failed;
+  }
+}
+
+function makeProgram(io: CliIo, exit: (code: number) => void): Command {
+  const program = new Command("weftline")
+    .description("Runs and inspects Weftline pipelines from a terminal.")
+    .version(packageJson.version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "show this text")
+    .helpCommand("help [command]", "show the help of a command")
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      getOutHelpWidth: () => io.columns,
+      getErrHelpWidth: () => io.columns,
+    })
+    .addHelpText("after", "\nMore about a command and its exit codes: weftline <command> --help");
+  addRunCommand(program, io, exit);
+  addGraphCommand(program, io, exit);
+  return program;
+}
