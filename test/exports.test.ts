@@ -1,0 +1,37 @@
+import { expect, it } from "vitest";
+import * as weftline from "weftline";
+
+it("weftline exports exactly these values", () => {
+  expect(Object.keys(weftline).sort()).toMatchInlineSnapshot(`
+    [
+      "ERROR_CODES",
+      "NonRetryableError",
+      "RUN_STATUSES",
+      "RetryAfter",
+      "RunCancelledError",
+      "RunFailedError",
+      "SkipTask",
+      "TASK_STATUSES",
+      "TRIGGER_RULES",
+      "WeftlineError",
+      "createEngine",
+      "cron",
+      "decode",
+      "describeError",
+      "encode",
+      "every",
+      "inProcess",
+      "isRunFinished",
+      "memoryStorage",
+      "pipeline",
+      "runAttempt",
+      "seededRandom",
+      "systemClock",
+      "taskName",
+      "timerScheduler",
+      "toDot",
+      "toErrorRecord",
+      "toMermaid",
+    ]
+  `);
+});
