@@ -94,13 +94,14 @@ describe("the command as a process", () => {
   });
 });
 
-const hasScript = spawnSync("script", ["--version"], { encoding: "utf8" }).stdout?.includes("util-linux") ?? false;
+// Of util-linux: gives a program a terminal of its own. Other systems have no such tool, or one with other options.
+const SCRIPT = "/usr/bin/script";
+const hasScript = spawnSync(SCRIPT, ["--version"], { encoding: "utf8" }).stdout?.includes("util-linux") ?? false;
 
-// `script` of util-linux gives a program a terminal of its own; others have no such tool, or one with other options.
 describe.skipIf(!hasScript)("the command in a terminal", () => {
   const inTerminal = (cwd: string, args: string) =>
     spawn(
-      "script",
+      SCRIPT,
       ["--quiet", "--return", "--command", `stty rows 12 cols 40; '${process.execPath}' '${BIN}' ${args}`, "/dev/null"],
       {
         cwd,

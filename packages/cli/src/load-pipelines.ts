@@ -147,7 +147,7 @@ function kindOf(value: unknown): string {
 }
 
 async function loadResources(exports: Record<string, unknown>, name: string): Promise<object> {
-  const exported = exports["resources"];
+  const exported = exports.resources;
   let resources: unknown;
   try {
     resources = await (typeof exported === "function" ? exported() : exported);

@@ -45,11 +45,18 @@ export interface RunOptions {
   readonly stack?: true;
 }
 
+/** How a run left this process. */
+export interface RunEnd {
+  readonly exitCode: number;
+  /** Nobody wanted to wait for its tasks: they may still be running. */
+  readonly isAbandoned: boolean;
+}
+
 /** After a run, in milliseconds: code that ignored its signal has had its time, and nothing in memory has to be saved. */
 const STOP_PATIENCE_MS = 1_000;
 
-/** Runs a pipeline on an engine of its own, shows it, and reports how it went. @returns The exit code. */
-export async function runPipeline(request: RunRequest, options: RunOptions, io: CliIo): Promise<number> {
+/** Runs a pipeline on an engine of its own, shows it, and reports how it went. */
+export async function runPipeline(request: RunRequest, options: RunOptions, io: CliIo): Promise<RunEnd> {
   const model = new ProgressModel(request.pipeline);
   let view = silentView(io.stderr);
   const note = (text: string) => view.note(text);
@@ -63,12 +70,12 @@ export async function runPipeline(request: RunRequest, options: RunOptions, io: 
     view.show(event);
   });
   const result = await watch(engine, handle, interrupts).finally(() => view.close());
-  if (interrupts.isExit) return EXIT_CODES.interrupted;
+  if (interrupts.isExit) return { exitCode: EXIT_CODES.interrupted, isAbandoned: true };
   const report = await reportRun(engine, handle.id, model, result, request.folder);
   const exitCode = exitCodeOf(report, interrupts.wasCtrlC);
   print(report, exitCode, options, io);
   await Promise.race([engine.stop({ grace: 0 }), setTimeout(STOP_PATIENCE_MS, undefined, { ref: false })]);
-  return exitCode;
+  return { exitCode, isAbandoned: false };
 }
 
 /** @returns The result of the run, if it comes to one. */
@@ -117,7 +124,7 @@ function makeView(model: ProgressModel, { json, quiet, stack }: RunOptions, io: 
   if (quiet) return silentView(io.stderr);
   if (json) return jsonView(io.stdout, io.stderr, stack === true);
   // A dumb terminal cannot move its cursor.
-  const isLive = io.isTTY && io.env["TERM"] !== "dumb";
+  const isLive = io.isTTY && io.env.TERM !== "dumb";
   return isLive ? liveView(model, io, colorsFor(io)) : plainView(model, io.stdout);
 }
 

@@ -7,9 +7,9 @@ export type Colors = ReturnType<typeof createColors>;
 
 /** `NO_COLOR` and `FORCE_COLOR` count when they are set to anything but the empty text. */
 export function colorsFor({ env, isTTY }: Pick<CliIo, "env" | "isTTY">): Colors {
-  if (env["NO_COLOR"]) return createColors(false);
-  if (env["FORCE_COLOR"]) return createColors(env["FORCE_COLOR"] !== "0");
-  return createColors(isTTY && env["TERM"] !== "dumb");
+  if (env.NO_COLOR) return createColors(false);
+  if (env.FORCE_COLOR) return createColors(env.FORCE_COLOR !== "0");
+  return createColors(isTTY && env.TERM !== "dumb");
 }
 
 // Control characters, and the marks that make a terminal show text in another order than it is written.

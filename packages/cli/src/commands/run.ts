@@ -4,7 +4,7 @@ import { prepareFolder } from "../artifacts.js";
 import type { CliIo } from "../io.js";
 import { choosePipeline, loadPipelines } from "../load-pipelines.js";
 import { readParams } from "../params.js";
-import { type RunOptions, runPipeline } from "../run-pipeline.js";
+import { type RunEnd, type RunOptions, runPipeline } from "../run-pipeline.js";
 
 interface RunCommandOptions extends RunOptions {
   readonly params?: string;
@@ -67,10 +67,13 @@ async function run(file: string, id: string | undefined, options: RunCommandOpti
     const folder = options.artifacts === undefined ? undefined : resolve(io.cwd, options.artifacts);
     if (folder !== undefined) prepareFolder(folder);
     const resources = await loaded.loadResources();
+    let end: RunEnd | undefined;
     try {
-      return await runPipeline({ pipeline, pipelines: loaded.pipelines, params, resources, folder }, options, io);
+      end = await runPipeline({ pipeline, pipelines: loaded.pipelines, params, resources, folder }, options, io);
+      return end.exitCode;
     } finally {
-      await dispose(resources);
+      // Closing what tasks still use could take as long as they do.
+      if (!end?.isAbandoned) await dispose(resources);
     }
   } finally {
     release?.();

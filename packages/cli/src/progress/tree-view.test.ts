@@ -207,10 +207,10 @@ describe("renderTree()", () => {
     }
   });
 
-  it("stays fast for ten thousand tasks", () => {
+  it("leaves the tasks their time: a frame of ten thousand takes milliseconds", () => {
     const model = chain(10_000);
     const before = performance.now();
-    renderTree(model, { columns: 80, rows: 24 }, START, plain);
-    expect(performance.now() - before).toBeLessThan(500);
+    for (let frame = 0; frame < 10; frame++) renderTree(model, { columns: 80, rows: 24 }, START, plain);
+    expect(performance.now() - before).toBeLessThan(1_000);
   });
 });

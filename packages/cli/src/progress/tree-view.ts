@@ -1,6 +1,6 @@
 import { type TaskStatus, taskName } from "weftline";
 import { describeBriefly } from "../errors.js";
-import { type Colors, count, duration, plainLine, widest } from "../text.js";
+import { type Colors, count, duration, plainLine } from "../text.js";
 import { cell, paint, type Span } from "./line.js";
 import { countFinished, type Instance, type Items, type ProgressModel, type TaskProgress } from "./progress-model.js";
 import { describeCounts, STATUS_STYLES } from "./status-style.js";
@@ -40,10 +40,11 @@ interface Layout {
 }
 
 function nameWidth({ tasks }: ProgressModel, columns: number): number {
-  const items = tasks.flatMap(({ task, items }) =>
-    items?.total === undefined ? [] : [`  ${task.id}[${items.total - 1}]`],
-  );
-  const wanted = widest([...tasks.map(({ task }) => task.id), ...items]);
+  // Ids are ASCII, so that their length is their width: measuring thousands for each frame would take too long.
+  const widths = tasks.map(({ task, items }) => {
+    return items?.total ? ITEM_INDENT.length + taskName(task.id, [items.total - 1]).length : task.id.length;
+  });
+  const wanted = widths.reduce((widest, width) => Math.max(widest, width), 0);
   return Math.min(wanted, Math.max(8, Math.floor(columns * MAX_NAME_SHARE)));
 }
 
@@ -62,8 +63,10 @@ function header(model: ProgressModel, now: number): Line {
 
 /** All tasks when there is room for them; else the important ones, and a line each for what was left out. */
 function body(model: ProgressModel, room: number, layout: Layout): Line[] {
-  const all = model.tasks.map((task) => taskLines(task, MAX_ITEMS_SHOWN, layout));
-  if (sum(all.map((lines) => lines.length)) <= room) return all.flat();
+  if (model.tasks.length <= room) {
+    const all = model.tasks.flatMap((task) => taskLines(task, MAX_ITEMS_SHOWN, layout));
+    if (all.length <= room) return all;
+  }
   const chosen = choose(model, room - 2, layout);
   const hidden = model.tasks.filter((task) => !chosen.has(task));
   const shown = model.tasks.flatMap((task) => chosen.get(task) ?? []);
@@ -228,8 +231,4 @@ function first<Value>(values: Iterable<Value>, limit: number): Value[] {
     taken.push(value);
   }
   return taken;
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
 }
