@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { systemClock } from "./clock.js";
-import { createEngine } from "./engine/engine.js";
 import { pipeline } from "./define/pipeline.js";
+import { createEngine } from "./engine/engine.js";
 import { leavesNothingBehind } from "./test-support/nothing-left.js";
 
 leavesNothingBehind();
@@ -54,7 +54,8 @@ describe("systemClock", () => {
     const realNow = Date.now;
     const armed: { fire: () => void; ms: number }[] = [];
     let now = 0;
-    globalThis.setTimeout = ((fire: () => void, ms: number) => armed.push({ fire, ms })) as unknown as typeof setTimeout;
+    globalThis.setTimeout = ((fire: () => void, ms: number) =>
+      armed.push({ fire, ms })) as unknown as typeof setTimeout;
     Date.now = () => now;
     try {
       const { systemClock: fresh } = await import("./clock.js");
@@ -132,16 +133,28 @@ describe("a host that changes the globals", () => {
     }
   });
 
-  it.each([undefined, 0, Date.UTC(2100, 0)])("F124 an engine works under fake timers that stand still (at %s)", async (now) => {
-    vi.useFakeTimers({
-      ...(now !== undefined && { now }),
-      toFake: ["setTimeout", "clearTimeout", "setImmediate", "clearImmediate", "setInterval", "Date", "performance", "queueMicrotask"],
-    });
-    const engine = createEngine({ pipelines: [work] });
-    expect(await engine.run(work)).toEqual({ second: 3 });
-    await engine.stop();
-    expect(vi.getTimerCount()).toBe(0);
-  });
+  it.each([undefined, 0, Date.UTC(2100, 0)])(
+    "F124 an engine works under fake timers that stand still (at %s)",
+    async (now) => {
+      vi.useFakeTimers({
+        ...(now !== undefined && { now }),
+        toFake: [
+          "setTimeout",
+          "clearTimeout",
+          "setImmediate",
+          "clearImmediate",
+          "setInterval",
+          "Date",
+          "performance",
+          "queueMicrotask",
+        ],
+      });
+      const engine = createEngine({ pipelines: [work] });
+      expect(await engine.run(work)).toEqual({ second: 3 });
+      await engine.stop();
+      expect(vi.getTimerCount()).toBe(0);
+    },
+  );
 
   it("F110 works in 1969, 2038 and 9999", async () => {
     const { ManualClock } = await import("./test-support/manual-clock.js");

@@ -43,7 +43,10 @@ export interface ExecutorHost {
   readonly limits: ValueLimits;
 }
 
-/** One attempt, as plain data: it can cross a thread, a process or a network. */
+/**
+ * One attempt, as data in properties of its own: it can be cloned to a thread, a process or a network. Reading `input`
+ * may cost something, so read it once.
+ */
 export interface TaskJob {
   readonly runId: string;
   readonly pipeline: string;

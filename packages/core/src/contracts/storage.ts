@@ -96,7 +96,11 @@ export interface Storage {
 
   // The inbox of a run
 
-  /** Leaves messages, answering in the same order. `resume` puts a finished run that did not succeed back to `queued` in the same change. */
+  /**
+   * Leaves messages, answering in the same order. In the same change `resume` puts a finished run that did not succeed
+   * back to `queued`, and a `cancel` of a whole run makes one that is to start later due at once, so that an engine
+   * takes it up and ends it.
+   */
   send(messages: readonly RunMessage[], options?: CallOptions): Promise<readonly SendResult[]>;
   /** The unconsumed messages of all runs the engine owns, oldest first. They stay until a commit consumes them. */
   receive(engineId: string, options?: CallOptions): Promise<readonly RunMessage[]>;

@@ -144,7 +144,7 @@ describe("compilePlan()", () => {
   it.each([
     ["needs", false],
     ["order()", true],
-  ])("F145 plans a fan-out of 100,000 tasks and their join, written with %s", (_, ordered) => {
+  ])("F145 plans a fan-out of 100,000 tasks and their join, written with %s", { timeout: 30_000 }, (_, ordered) => {
     const width = 100_000;
     const { plan } = pipeline("wide", (p) => {
       const root = p.task("root", () => 1);

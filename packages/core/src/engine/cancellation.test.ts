@@ -1,5 +1,6 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
+import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
 import { WeftlineError } from "../errors.js";
 import { RecordingLogger, startedEngine, testEngine } from "../test-support/engines.js";
@@ -7,7 +8,6 @@ import { FaultyStorage } from "../test-support/faulty-storage.js";
 import { aborted, gate, Meter } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import type { Engine } from "./engine.js";
 
 leavesNothingBehind();
@@ -84,22 +84,22 @@ describe("cancelling a run", () => {
 
   it("F132 cancelled before its start: nothing starts", async () => {
     const storage = memoryStorage();
-    let ran = false;
-    const work = pipeline("work", (p) => void p.task("only", () => void (ran = true)));
+    const ran: string[] = [];
+    const work = pipeline("work", (p) => void p.task("only", () => void ran.push("only")));
     const engine = testEngine({ pipelines: [work], storage });
     const run = await engine.trigger(work);
     expect(await run.cancel()).toBe(true);
     await engine.start();
     await expect(run.result()).rejects.toMatchObject({ code: "RUN_CANCELLED" });
-    expect(ran).toBe(false);
+    expect(ran).toEqual([]);
     expect(await statusesOf(engine, run.id)).toEqual({ only: "cancelled" });
     expect((await engine.runs.attempts(run.id)).items).toEqual([]);
   });
 
   it("F132 cancelled between its claim and its start: nothing starts", async () => {
     const faulty = new FaultyStorage();
-    let ran = false;
-    const work = pipeline("work", (p) => void p.task("only", () => void (ran = true)));
+    const ran: string[] = [];
+    const work = pipeline("work", (p) => void p.task("only", () => void ran.push("only")));
     const engine = testEngine({ pipelines: [work], storage: faulty.storage });
     const run = await engine.trigger(work);
     const letGo = faulty.hold("loadRun");
@@ -109,7 +109,7 @@ describe("cancelling a run", () => {
     letGo();
     await starting;
     await expect(run.result()).rejects.toMatchObject({ code: "RUN_CANCELLED" });
-    expect(ran).toBe(false);
+    expect(ran).toEqual([]);
   });
 
   it("F132 cancelled after its end: no effect", async () => {
@@ -122,10 +122,10 @@ describe("cancelling a run", () => {
     expect(await run.result()).toEqual({ value: 7 });
   });
 
-  it.fails("reaches a run that is to start later", async () => {
+  it("reaches a run that is to start later", async () => {
     const clock = new ManualClock();
-    let ran = false;
-    const work = pipeline("work", (p) => void p.task("only", () => void (ran = true)));
+    const ran: string[] = [];
+    const work = pipeline("work", (p) => void p.task("only", () => void ran.push("only")));
     const engine = await startedEngine({ pipelines: [work], clock });
     const run = await engine.trigger(work, {}, { at: clock.now() + 3_600_000 });
     await settled();
@@ -133,7 +133,7 @@ describe("cancelling a run", () => {
     await settled();
     expect(await run.status()).toBe("cancelled");
     await clock.advance(7_200_000);
-    expect(ran).toBe(false);
+    expect(ran).toEqual([]);
   });
 
   it("cancels the items of a map, waiting and running ones", async () => {
@@ -353,7 +353,7 @@ describe("signals", () => {
     const fan = pipeline("fan", (p) => {
       p.map("each", { over: Array.from({ length: 10_000 }, (_, item) => item) }, async ({ signal }) => {
         signals.add(signal);
-        await undefined;
+        await Promise.resolve();
         counts.add(getEventListeners(signal, "abort").length);
       });
     });
@@ -371,7 +371,8 @@ describe("signals", () => {
     const work = pipeline("work", (p) => {
       p.task("only", async (context) => {
         await go.passed;
-        seen.push(context.signal.aborted, context.signal === context.signal, context.signal.reason);
+        const { signal } = context;
+        seen.push(signal.aborted, context.signal === signal, signal.reason);
         throw new Error("stopped");
       });
     });

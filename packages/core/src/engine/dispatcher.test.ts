@@ -114,6 +114,24 @@ describe("Dispatcher", () => {
     expect([x.active, y.active, dispatcher.active]).toEqual([0, 0, 0]);
   });
 
+  it("F156 passes a place on when the one it was kept for waits for another limit too", () => {
+    const { dispatcher, run, take } = setup(10);
+    const [x, y] = [new Limit(1), new Limit(1)];
+    const onlyX = run("x", () => [x]);
+    const onlyY = run("y", () => [y]);
+    const both = run("both", () => [y, x]);
+    dispatcher.enqueue(onlyX.lane, [1]);
+    dispatcher.enqueue(onlyY.lane, [1]);
+    dispatcher.enqueue(both.lane, [1]);
+    dispatcher.enqueue(onlyY.lane, [2]);
+    expect(take()).toEqual(["x1", "y1"]);
+    onlyY.end(1);
+    expect(take()).toEqual(["y2"]);
+    onlyX.end(1);
+    onlyY.end(2);
+    expect(take()).toEqual(["both1"]);
+  });
+
   it("passes a place on when the one it was kept for is not ready any more", () => {
     const { dispatcher, run, take } = setup(10);
     const narrow = new Limit(1);
@@ -145,7 +163,11 @@ describe("Dispatcher", () => {
     for (let step = 0; step < 4_000; step++) {
       if (random(3) === 0 && created < 1_000) {
         const instances = Array.from({ length: 1 + random(3) }, () => created++);
-        for (const instance of instances) needs.set(instance, all.filter(() => random(2) === 0));
+        for (const instance of instances)
+          needs.set(
+            instance,
+            all.filter(() => random(2) === 0),
+          );
         dispatcher.enqueue(runs[random(5)]!.lane, instances);
       }
       const busy = runs.filter(({ running }) => running.size > 0);

@@ -53,6 +53,7 @@ export class Dispatcher {
   readonly #total: Limit;
   readonly #breather: Breather;
   readonly #lanes = new Queue<Lane>();
+  #abandoned = 0;
   #isPumping = false;
   #isPausing = false;
   #isClosed = false;
@@ -68,16 +69,29 @@ export class Dispatcher {
     return this.#total.active;
   }
 
+  get #isIdle(): boolean {
+    return this.#total.active === this.#abandoned;
+  }
+
+  /** An attempt was given up and keeps its slot. @returns To be called right before the slot is released after all. */
+  abandon(): () => void {
+    this.#abandoned++;
+    if (this.#isIdle) this.#onIdle?.();
+    return () => {
+      this.#abandoned--;
+    };
+  }
+
   enqueue(lane: Lane, instances: readonly number[]): void {
     for (const instance of instances) lane.ready.push(instance);
     this.#queue(lane);
     this.#pump();
   }
 
-  /** Starts nothing any more. @returns When no attempt holds a slot. */
+  /** Starts nothing any more. @returns When no attempt holds a slot, but for those that were abandoned. */
   close(): Promise<void> {
     this.#isClosed = true;
-    if (this.#total.active === 0) return Promise.resolve();
+    if (this.#isIdle) return Promise.resolve();
     return new Promise((resolve) => {
       this.#onIdle = resolve;
     });
@@ -133,7 +147,7 @@ export class Dispatcher {
       limit.active--;
       this.#readmit(limit);
     }
-    if (this.#total.active === 0) this.#onIdle?.();
+    if (this.#isIdle) this.#onIdle?.();
     this.#pump();
   }
 

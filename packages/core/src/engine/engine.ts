@@ -179,7 +179,7 @@ export class Engine {
   }
 
   #makeCore(): EngineCore {
-    const { engineId, clock, random, limits, graceMs, concurrency, newId } = this.#settings;
+    const { engineId, clock, random, limits, graceMs, concurrency } = this.#settings;
     const breather = new Breather(clock);
     const log = this.#log;
     return {

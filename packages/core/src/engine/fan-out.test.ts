@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { pipeline } from "../define/pipeline.js";
 import type { Builder } from "../define/builder.js";
+import { pipeline } from "../define/pipeline.js";
 import type { TriggerRule } from "../define/trigger-rules.js";
 import { SkipTask } from "../execute/signals.js";
 import { startedEngine } from "../test-support/engines.js";
@@ -132,7 +132,9 @@ describe("maps", () => {
     const run = await engine.trigger(fan);
     await expect(run.result()).rejects.toMatchObject({ failures: [{ task: "each", error: { code: "FANOUT_LIMIT" } }] });
     expect(started).toBe(0);
-    expect((await engine.runs.tasks(run.id, { task: "each" })).items).toMatchObject([{ items: undefined, attempts: 0 }]);
+    expect((await engine.runs.tasks(run.id, { task: "each" })).items).toMatchObject([
+      { items: undefined, attempts: 0 },
+    ]);
   });
 
   it.each<[string, unknown]>([
@@ -147,7 +149,9 @@ describe("maps", () => {
       p.map("each", { over: source }, ({ item }) => item);
     });
     const engine = await startedEngine({ pipelines: [fan] });
-    await expect(engine.run(fan)).rejects.toMatchObject({ failures: [{ task: "each", error: { code: "MAP_INVALID" } }] });
+    await expect(engine.run(fan)).rejects.toMatchObject({
+      failures: [{ task: "each", error: { code: "MAP_INVALID" } }],
+    });
   });
 
   it("that cannot expand count as a failure: failFast ends the run, allowFailure does not fail it", async () => {
@@ -192,7 +196,11 @@ describe("maps", () => {
       first: ["#0", "#2", "#3", "#5"],
       second: ["0:#0", "1:#2", "2:#3", "3:#5"],
     });
-    expect(await taskStatuses(engine, run.id)).toMatchObject({ first: "succeeded", "first/1": "skipped", "first/4": "skipped" });
+    expect(await taskStatuses(engine, run.id)).toMatchObject({
+      first: "succeeded",
+      "first/1": "skipped",
+      "first/4": "skipped",
+    });
     const items = (await engine.runs.tasks(run.id, { task: "first", status: ["skipped"] })).items;
     expect(items.map(({ reason }) => reason)).toEqual(["its condition (when) did not hold", "not this one"]);
   });

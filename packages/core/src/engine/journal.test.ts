@@ -3,7 +3,7 @@ import type { Flush } from "../contracts/storage.js";
 import { pipeline } from "../define/pipeline.js";
 import { RecordingLogger, startedEngine, testEngine } from "../test-support/engines.js";
 import { FaultyStorage, failsBefore, losesReply, rejecting } from "../test-support/faulty-storage.js";
-import { aborted, gate, Meter } from "../test-support/gates.js";
+import { aborted, gate, Meter, noted } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
 import { RunFailedError } from "./errors.js";
@@ -36,7 +36,7 @@ describe("a flush whose fate is unknown", () => {
         note("first");
         return 1;
       });
-      return { second: p.task("second", { needs: { first } }, ({ input }) => (note("second"), input.first + 1)) };
+      return { second: p.task("second", { needs: { first } }, ({ input }) => noted(calls, "second", input.first + 1)) };
     });
     const engine = await startedEngine({ pipelines: [two], storage: faulty.storage });
     const run = await engine.trigger(two);
@@ -56,8 +56,8 @@ describe("a flush whose fate is unknown", () => {
     const log = new RecordingLogger();
     faulty.once("commit", failsBefore);
     faulty.once("commit", async () => ({ kind: "unknown", cause: new Error("timeout") }), finishes("only"));
-    const { calls, note } = callsOf();
-    const one = pipeline("one", (p) => ({ only: p.task("only", () => (note("only"), "done")) }));
+    const { calls } = callsOf();
+    const one = pipeline("one", (p) => ({ only: p.task("only", () => noted(calls, "only", "done")) }));
     const engine = await startedEngine({ pipelines: [one], storage: faulty.storage, log });
 
     expect(await (await engine.trigger(one)).result()).toEqual({ only: "done" });
@@ -72,6 +72,7 @@ describe("a flush whose fate is unknown", () => {
     const one = pipeline("one", (p) => ({ only: p.task("only", () => 1) }));
     const engine = await startedEngine({ pipelines: [one], storage: faulty.storage });
     expect(await (await engine.trigger(one)).result()).toEqual({ only: 1 });
+    expect(faulty.flushes[1]).toEqual(faulty.flushes[0]);
   });
 });
 
@@ -208,11 +209,14 @@ describe("group commit", () => {
 describe("a value that the store refuses", () => {
   it("fails its own task with VALUE_REJECTED while other runs and tasks commit", async () => {
     const faulty = new FaultyStorage();
-    faulty.on("commit", rejecting(({ output }) => output?.includes("poison") ?? false));
+    faulty.on(
+      "commit",
+      rejecting(({ output }) => output?.includes("poison") ?? false),
+    );
     const { calls, note } = callsOf();
     const mixed = pipeline("mixed", (p) => {
-      const bad = p.task("bad", () => (note("bad"), "poison"));
-      const good = p.task("good", () => (note("good"), "fine"));
+      const bad = p.task("bad", () => noted(calls, "bad", "poison"));
+      const good = p.task("good", () => noted(calls, "good", "fine"));
       p.task("after-bad", { needs: { bad } }, () => note("after-bad"));
       p.task("after-good", { needs: { good } }, () => note("after-good"));
     });
@@ -240,7 +244,10 @@ describe("a value that the store refuses", () => {
 
   it("fails one item of a map, and the others are kept and not run again", async () => {
     const faulty = new FaultyStorage();
-    faulty.on("commit", rejecting(({ output }) => output?.includes("poison") ?? false));
+    faulty.on(
+      "commit",
+      rejecting(({ output }) => output?.includes("poison") ?? false),
+    );
     const ran: number[] = [];
     const fan = pipeline("fan", (p) => {
       const list = p.task("list", () => [0, 1, 2, 3]);
@@ -285,7 +292,10 @@ describe("a value that the store refuses", () => {
       }
       return proceed();
     });
-    faulty.on("commit", rejecting(({ output }) => output?.includes("poison") ?? false));
+    faulty.on(
+      "commit",
+      rejecting(({ output }) => output?.includes("poison") ?? false),
+    );
     const engine = await startedEngine({ pipelines: [racing], storage: faulty.storage });
     const run = await engine.trigger(racing);
     await settled();
@@ -306,7 +316,10 @@ describe("a value that the store refuses", () => {
 
   it("keeps a map within its concurrency afterwards", async () => {
     const faulty = new FaultyStorage();
-    faulty.on("commit", rejecting(({ output }) => output?.includes("poison") ?? false));
+    faulty.on(
+      "commit",
+      rejecting(({ output }) => output?.includes("poison") ?? false),
+    );
     const meter = new Meter();
     const fan = pipeline("fan", (p) => {
       const items = Array.from({ length: 9 }, (_, item) => item);
@@ -337,7 +350,10 @@ describe("a value that the store refuses", () => {
       );
       p.task("bad", () => "poison");
     });
-    faulty.on("commit", rejecting(({ output }) => output?.includes("poison") ?? false));
+    faulty.on(
+      "commit",
+      rejecting(({ output }) => output?.includes("poison") ?? false),
+    );
     // The first attempt's failure is not durable yet while the second is running.
     faulty.once("commit", async (proceed) => {
       await secondRuns.passed;
@@ -346,7 +362,7 @@ describe("a value that the store refuses", () => {
     const engine = await startedEngine({ pipelines: [both], storage: faulty.storage });
     const run = await engine.trigger(both);
     await secondRuns.passed;
-    await settled();
+    await new Promise((resolve) => setTimeout(resolve, 20));
     goOn.open();
     expect(await failuresOf(run.result())).toEqual([{ task: "bad", index: [], code: "VALUE_REJECTED" }]);
     expect(meter).toMatchObject({ max: 1, total: 2 });
@@ -359,7 +375,10 @@ describe("a value that the store refuses", () => {
 
   it("loses neither lines nor a cancellation that come while the run is being read again", async () => {
     const faulty = new FaultyStorage();
-    faulty.on("commit", rejecting(({ output }) => output?.includes("poison") ?? false));
+    faulty.on(
+      "commit",
+      rejecting(({ output }) => output?.includes("poison") ?? false),
+    );
     const letGo = faulty.hold("loadRun");
     const logNow = gate();
     const both = pipeline("both", (p) => {
@@ -390,7 +409,10 @@ describe("a value that the store refuses", () => {
   it("costs the run neither its start nor its deadline", async () => {
     const faulty = new FaultyStorage();
     const goOn = gate();
-    faulty.on("commit", rejecting(({ output }) => output?.includes("poison") ?? false));
+    faulty.on(
+      "commit",
+      rejecting(({ output }) => output?.includes("poison") ?? false),
+    );
     const slow = pipeline("slow", { timeout: "1h" }, (p) => {
       p.task("bad", async () => {
         await goOn.passed;
@@ -414,7 +436,10 @@ describe("a value that the store refuses", () => {
 
   it("can be mended by a resume", async () => {
     const faulty = new FaultyStorage();
-    const off = faulty.on("commit", rejecting(({ output }) => output?.includes("poison") ?? false));
+    const off = faulty.on(
+      "commit",
+      rejecting(({ output }) => output?.includes("poison") ?? false),
+    );
     const one = pipeline("one", (p) => ({ value: p.task("value", () => "poison") }));
     const engine = await startedEngine({ pipelines: [one], storage: faulty.storage });
     const run = await engine.trigger(one);

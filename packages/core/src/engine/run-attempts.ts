@@ -81,8 +81,8 @@ export class RunAttempts implements AttemptSink {
       execution = Promise.reject(fault);
     }
     execution.then(
-      (outcome) => settle(attempt, outcome, release),
-      (fault: unknown) => settle(attempt, executorFault(fault), release),
+      (outcome) => this.#settle(attempt, outcome, release),
+      (fault: unknown) => this.#settle(attempt, executorFault(fault), release),
     );
     return true;
   }
@@ -138,6 +138,18 @@ export class RunAttempts implements AttemptSink {
   }
 
   // ---- How attempts end
+
+  #settle(attempt: LiveAttempt, outcome: TaskOutcome, release: () => void): void {
+    // Through the attempt's sink, since its run may have been taken up anew while it went on.
+    attempt.sink.ended(attempt, outcome);
+    if (outcome.kind !== "abandoned") return release();
+    const recover = this.#run.core.dispatcher.abandon();
+    void outcome.ended.then(() => {
+      attempt.sink.late(attempt, "abandoned");
+      recover();
+      release();
+    });
+  }
 
   ended(attempt: LiveAttempt, outcome: TaskOutcome): void {
     attempt.end();
@@ -313,16 +325,6 @@ export class RunAttempts implements AttemptSink {
     const { state } = this.#run;
     return state.plan.tasks[state.taskOf(instance)]!;
   }
-}
-
-/** Through the attempt's sink, since its run may have been taken up anew while it went on. */
-function settle(attempt: LiveAttempt, outcome: TaskOutcome, release: () => void): void {
-  attempt.sink.ended(attempt, outcome);
-  if (outcome.kind !== "abandoned") return release();
-  void outcome.ended.then(() => {
-    attempt.sink.late(attempt, "abandoned");
-    release();
-  });
 }
 
 /** An executor that breaks its contract costs the attempt, not the engine. */

@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
 import * as v from "valibot";
+import { describe, expect, it } from "vitest";
 import type { Page } from "../contracts/records.js";
 import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
@@ -7,12 +7,17 @@ import { startedEngine, testEngine } from "../test-support/engines.js";
 import { aborted, gate } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { MAX_LOG_LINES } from "./attempt-history.js";
+import type { Engine } from "./engine.js";
 import type { PageOptions } from "./runs.js";
 
 leavesNothingBehind();
 
 /** Follows `next` to the end. */
-async function everything<Record>(list: (page: PageOptions) => Promise<Page<Record>>, limit: number): Promise<Record[]> {
+async function everything<Record>(
+  list: (page: PageOptions) => Promise<Page<Record>>,
+  limit: number,
+): Promise<Record[]> {
   const all: Record[] = [];
   let cursor: string | undefined;
   do {
@@ -109,10 +114,7 @@ describe("runs.list()", () => {
     const { engine, ids } = await history();
     const first = await engine.runs.list({}, { limit: 5 });
     await engine.run(other);
-    const rest = await everything(
-      (page) => engine.runs.list({}, { ...page, cursor: page.cursor ?? first.next! }),
-      5,
-    );
+    const rest = await everything((page) => engine.runs.list({}, { ...page, cursor: page.cursor ?? first.next! }), 5);
     expect([...first.items, ...rest].map(({ id }) => id)).toEqual(ids.toReversed());
     const filtered = await everything((page) => engine.runs.list({ pipeline: "work" }, page), 3);
     expect(filtered.map(({ id }) => ids.indexOf(id))).toEqual([11, 10, 8, 7, 5, 4, 2, 1]);
@@ -120,6 +122,13 @@ describe("runs.list()", () => {
 });
 
 describe("pages", () => {
+  /** All that can end has ended, and `stuck` is recorded as running. */
+  const isAtRest = async (engine: Engine, runId: string) => {
+    const statusOf = async (task: string) => (await engine.runs.tasks(runId, { task })).items[0]?.status;
+    await expect.poll(() => statusOf("stuck")).toBe("running");
+    await expect.poll(() => statusOf("t69")).toBe("succeeded");
+  };
+
   const big = pipeline("big", (p) => {
     const list = p.task("list", ({ log, metric, artifact }) => {
       for (let line = 0; line < 250; line++) {
@@ -129,9 +138,13 @@ describe("pages", () => {
       }
       return Array.from({ length: 100 }, (_, item) => item);
     });
-    const each = p.map("each", { over: list, retry: { attempts: 3, delay: 0 }, concurrency: 7 }, ({ attempt, item }) => {
-      if (attempt <= item % 3) throw new Error("again");
-    });
+    const each = p.map(
+      "each",
+      { over: list, retry: { attempts: 3, delay: 0 }, concurrency: 7 },
+      ({ attempt, item }) => {
+        if (attempt <= item % 3) throw new Error("again");
+      },
+    );
     for (let n = 0; n < 70; n++) p.task(`t${n}`, { after: [each] }, () => n);
     const stuck = p.task("stuck", { after: [each] }, ({ signal }) => aborted(signal));
     for (let n = 0; n < 78; n++) p.task(`pending-${n}`, { after: [stuck] }, () => n);
@@ -140,7 +153,7 @@ describe("pages", () => {
   it.each([1, 7, 100, 1_000])("of %i bring every record once, in order", async (limit) => {
     const engine = await startedEngine({ pipelines: [big] });
     const run = await engine.trigger(big);
-    await expect.poll(async () => (await engine.runs.tasks(run.id, { task: "t69" })).items[0]?.status).toBe("succeeded");
+    await isAtRest(engine, run.id);
 
     const tasks = await everything((page) => engine.runs.tasks(run.id, {}, page), limit);
     const expected = [
@@ -168,7 +181,9 @@ describe("pages", () => {
     ]);
     expect(attempts).toHaveLength(1 + 34 + 33 * 2 + 33 * 3 + 71);
     const logs = await everything((page) => engine.runs.logs(run.id, {}, page), limit);
-    expect(logs.map(({ data }) => (data as { line: number }).line)).toEqual(Array.from({ length: 250 }, (_, line) => line));
+    expect(logs.map(({ data }) => (data as { line: number }).line)).toEqual(
+      Array.from({ length: 250 }, (_, line) => line),
+    );
     const metrics = await everything((page) => engine.runs.metrics(run.id, {}, page), limit);
     expect(metrics.map(({ value }) => value)).toEqual(Array.from({ length: 250 }, (_, line) => line));
     const artifacts = await everything((page) => engine.runs.artifacts(run.id, {}, page), limit);
@@ -179,12 +194,14 @@ describe("pages", () => {
   it("of tasks filter by task and status, pending ones too", async () => {
     const engine = await startedEngine({ pipelines: [big] });
     const run = await engine.trigger(big);
-    await expect.poll(async () => (await engine.runs.tasks(run.id, { task: "t69" })).items[0]?.status).toBe("succeeded");
+    await isAtRest(engine, run.id);
     const pending = await everything((page) => engine.runs.tasks(run.id, { status: ["pending"] }, page), 10);
     expect(pending).toHaveLength(78);
     expect((await engine.runs.tasks(run.id, { status: ["running"] })).items.map(({ task }) => task)).toEqual(["stuck"]);
     expect((await engine.runs.tasks(run.id, { task: "pending-5" })).items).toHaveLength(1);
-    expect((await engine.runs.tasks(run.id, { task: "each", status: ["succeeded"] }, { limit: 1_000 })).items).toHaveLength(101);
+    expect(
+      (await engine.runs.tasks(run.id, { task: "each", status: ["succeeded"] }, { limit: 1_000 })).items,
+    ).toHaveLength(101);
     const ofItem = (await engine.runs.attempts(run.id, { task: "each", index: [5] })).items;
     expect(ofItem.map(({ attempt, status }) => [attempt, status])).toEqual([
       [1, "failed"],
@@ -211,12 +228,23 @@ describe("pages", () => {
   it("refuse a foreign or damaged cursor with CURSOR_INVALID", async () => {
     const engine = await startedEngine({ pipelines: [big] });
     const run = await engine.trigger(big);
-    await expect.poll(async () => (await engine.runs.tasks(run.id, { task: "t69" })).items[0]?.status).toBe("succeeded");
+    await isAtRest(engine, run.id);
     const { next: ofTasks } = await engine.runs.tasks(run.id, {}, { limit: 5 });
     const { next: ofPending } = await engine.runs.tasks(run.id, { status: ["pending"] }, { limit: 5 });
     const { next: ofLogs } = await engine.runs.logs(run.id, {}, { limit: 5 });
     const invalid = { code: "CURSOR_INVALID" };
-    for (const cursor of [ofTasks!, ofPending!, "", "x", "logs:", "logs:-1", "logs:1e9", "logs:1 ", "🙂", "x".repeat(1e6)]) {
+    for (const cursor of [
+      ofTasks!,
+      ofPending!,
+      "",
+      "x",
+      "logs:",
+      "logs:-1",
+      "logs:1e9",
+      "logs:1 ",
+      "🙂",
+      "x".repeat(1e6),
+    ]) {
       await expect(engine.runs.logs(run.id, {}, { cursor })).rejects.toMatchObject(invalid);
     }
     for (const cursor of [ofLogs!, "pending:", "pending:x", "pending:-5", "pending:1.5", "pending:NaN", "pending: 1"]) {
@@ -240,19 +268,24 @@ describe("pages", () => {
 describe("what a task leaves in history", () => {
   it("is found again by task, item, attempt, level and name", async () => {
     const talking = pipeline("talking", (p) => {
-      p.map("each", { over: ["a", "b"], retry: { attempts: 2, delay: 0 } }, ({ log, metric, artifact, item, attempt }) => {
-        log(`${item}${attempt} plain`, { attempt });
-        log.error(`${item}${attempt} bad`);
-        metric("count", attempt);
-        metric(item, 1);
-        artifact({ name: "report", data: `${item}${attempt}` });
-        if (attempt === 1) throw new Error("again");
-      });
+      p.map(
+        "each",
+        { over: ["a", "b"], retry: { attempts: 2, delay: 0 } },
+        ({ log, metric, artifact, item, attempt }) => {
+          log(`${item}${attempt} plain`, { attempt });
+          log.error(`${item}${attempt} bad`);
+          metric("count", attempt);
+          metric(item, 1);
+          artifact({ name: "report", data: `${item}${attempt}` });
+          if (attempt === 1) throw new Error("again");
+        },
+      );
     });
     const engine = await startedEngine({ pipelines: [talking] });
     const run = await engine.trigger(talking);
     await run.result();
-    const messages = async (query: object) => (await engine.runs.logs(run.id, query)).items.map(({ message }) => message);
+    const messages = async (query: object) =>
+      (await engine.runs.logs(run.id, query)).items.map(({ message }) => message);
     expect(await messages({})).toHaveLength(8);
     expect((await messages({ index: [1] })).toSorted()).toEqual(["b1 bad", "b1 plain", "b2 bad", "b2 plain"]);
     expect(await messages({ index: [0], attempt: 2 })).toEqual(["a2 plain", "a2 bad"]);
@@ -300,7 +333,7 @@ describe("what a task leaves in history", () => {
   it("is bounded: 10,000 lines of an attempt, then a line that says so", async () => {
     const chatty = pipeline("chatty", (p) => {
       p.task("talks", { retry: { attempts: 2, delay: 0 } }, ({ log, attempt }) => {
-        for (let line = 0; line < (attempt === 1 ? 10_500 : 2); line++) log(`${attempt}: ${line}`);
+        for (let line = 0; line < (attempt === 1 ? MAX_LOG_LINES + 500 : 2); line++) log(`${attempt}: ${line}`);
         if (attempt === 1) throw new Error("again");
       });
     });
@@ -308,7 +341,7 @@ describe("what a task leaves in history", () => {
     const run = await engine.trigger(chatty);
     await run.result();
     const lines = await everything((page) => engine.runs.logs(run.id, {}, page), 1_000);
-    expect(lines).toHaveLength(10_003);
+    expect(lines).toHaveLength(MAX_LOG_LINES + 3);
     expect(lines[9_999]).toMatchObject({ message: "1: 9999", level: "info" });
     expect(lines[10_000]).toMatchObject({ level: "warn", message: expect.stringContaining("dropped") as string });
     expect(lines.slice(10_001).map(({ message }) => message)).toEqual(["2: 0", "2: 1"]);

@@ -25,7 +25,10 @@ export function taskJob(
     index,
     attempt: attempt.number,
     params: record.params,
-    input: outputs.inputOf(task),
+    // Made when read: most of what a short attempt costs would otherwise be inputs that its function never looks at.
+    get input() {
+      return outputs.inputOf(task);
+    },
     item: index.length === 0 ? undefined : outputs.item(task.position, index[0]!),
     run: facts,
     graceMs,

@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
-import { describe, expect, it } from "vitest";
 import * as v from "valibot";
+import { describe, expect, it } from "vitest";
 import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
 import { SkipTask } from "../execute/signals.js";
@@ -35,8 +35,9 @@ async function errorOf(run: () => unknown, options: Partial<EngineOptions> = {})
   const engine = await startedEngine({ pipelines: [work], ...options });
   const handle = await engine.trigger(work);
   const failure: unknown = await handle.result().catch((error: unknown) => error);
-  const { error, attempts } = (failure as { failures: { error: { message: string; code?: string }; attempts: number }[] })
-    .failures[0]!;
+  const { error, attempts } = (
+    failure as { failures: { error: { message: string; code?: string }; attempts: number }[] }
+  ).failures[0]!;
   return { ...error, attempts, engine, runId: handle.id };
 }
 
@@ -60,7 +61,10 @@ describe("outputs", () => {
     ["F80 false", false],
     ["F80 0", 0],
     ["undefined", undefined],
-    ["F85 what looks like an envelope", { $type: "Date", value: 1, __proto__: null, j1: "j1:", "d1:": [["Date", "x"]] }],
+    [
+      "F85 what looks like an envelope",
+      { $type: "Date", value: 1, __proto__: null, j1: "j1:", "d1:": [["Date", "x"]] },
+    ],
     ["F85 text that looks encoded", ['j1:{"a":1}', "u1:", "d1:[]"]],
     ["F75 emoji", "😀 and 👩‍👩‍👧"],
     ["a lone half and NUL", "a\ud800b\0c"],
@@ -79,7 +83,12 @@ describe("outputs", () => {
     ["a class instance", () => new (class Money {})(), "OUTPUT_NOT_SERIALIZABLE", /Money/],
     ["F71 20,000 levels", () => nested(20_000), "OUTPUT_NOT_SERIALIZABLE", /500 levels/],
     ["F73 20 MB", () => "x".repeat(20_000_000), "OUTPUT_TOO_LARGE", /16777216/],
-    ["F72 more than a text can hold", () => Array.from({ length: 40 }, () => "x".repeat(2 ** 24)), "OUTPUT_TOO_LARGE", /./],
+    [
+      "F72 more than a text can hold",
+      () => Array.from({ length: 40 }, () => "x".repeat(2 ** 24)),
+      "OUTPUT_TOO_LARGE",
+      /./,
+    ],
   ])("refused fail their task at once, without another attempt: %s", async (_what, value, code, message) => {
     const error = await errorOf(value);
     expect(error).toMatchObject({ code, attempts: 1 });
@@ -159,12 +168,8 @@ describe("outputs", () => {
     const tags = ["a"];
     const work = pipeline("work", (p) => {
       p.task("meddles", ({ run }) => {
-        try {
-          (run.tags as string[]).push("b");
-          (run as { id: string }).id = "changed";
-        } catch {
-          // Frozen is as good as copied.
-        }
+        const changes = [() => (run.tags as string[]).push("b"), () => Object.assign(run, { id: "changed" })];
+        for (const change of changes) expect(change).toThrow(TypeError);
         return Object.keys(run).toSorted();
       });
     });
@@ -242,7 +247,10 @@ describe("F76 texts", () => {
       });
       const gate = p.branch("gate", {}, () => bad);
       p.task("path", { after: [gate.when("other" as typeof bad)] }, () => 1);
-      p.task("waits", ({ signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error(bad)))));
+      p.task(
+        "waits",
+        ({ signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error(bad)))),
+      );
     });
     const engine = await startedEngine({ pipelines: [work], storage: faulty.storage });
     const run = await engine.trigger(work);
@@ -433,7 +441,7 @@ describe("F77 F78 idempotency keys", () => {
   ])("refuse %s with IDEMPOTENCY_CONFLICT, naming key and run", async (_what, other) => {
     const engine = await startedEngine({ pipelines: [work] });
     const first = await engine.trigger(work, params, { key: "k" });
-    const refused = engine.trigger(work, other, { key: "k" });
+    const refused = engine.trigger(work, { ...other }, { key: "k" });
     await expect(refused).rejects.toMatchObject({ code: "IDEMPOTENCY_CONFLICT" });
     await expect(refused).rejects.toThrow(new RegExp(`"k".*${first.id}`));
     expect((await engine.runs.list()).items).toHaveLength(1);
@@ -490,13 +498,21 @@ describe("whatever a task throws is recorded, bounded", () => {
     ["an error with throwing getters", () => Object.defineProperty(new Error("x"), "name", { get: throwing(1) }), /x/],
     ["a revoked proxy", revoked, /./],
     ["a revoked proxy as cause", () => new Error("outer", { cause: revoked() }), /outer/],
-    ["a proxy whose traps throw", () => new Proxy(new Error("x"), { get: throwing(1), getPrototypeOf: throwing(2) as () => null }), /./],
+    [
+      "a proxy whose traps throw",
+      () => new Proxy(new Error("x"), { get: throwing(1), getPrototypeOf: throwing(2) as () => null }),
+      /./,
+    ],
     ["a function", () => throwing, /./],
-    ["a cycle of causes", () => {
-      const error = new Error("round");
-      error.cause = error;
-      return error;
-    }, /round/],
+    [
+      "a cycle of causes",
+      () => {
+        const error = new Error("round");
+        error.cause = error;
+        return error;
+      },
+      /round/,
+    ],
     ["an AggregateError", () => new AggregateError([new Error("one"), 2], "both"), /both/],
     ["a DOMException", () => new DOMException("not now", "AbortError"), /not now/],
   ])("%s", async (_what, make, message) => {
@@ -504,7 +520,7 @@ describe("whatever a task throws is recorded, bounded", () => {
     expect(error.attempts).toBe(3);
     expect(error.message).toMatch(message);
     const sync = await errorOf(async () => {
-      await undefined;
+      await Promise.resolve();
       throw make();
     });
     expect(sync.message).toMatch(message);
@@ -521,14 +537,21 @@ describe("whatever a task throws is recorded, bounded", () => {
 
   it("a when-condition or a branch that throws", async () => {
     const work = pipeline("work", (p) => {
-      p.task("conditional", { when: throwing(new Error("condition broke")) as () => boolean, allowFailure: true }, () => 1);
+      p.task(
+        "conditional",
+        { when: throwing(new Error("condition broke")) as () => boolean, allowFailure: true },
+        () => 1,
+      );
       p.branch("gate", { allowFailure: true }, throwing(new Error("branch broke")) as () => string);
       p.branch("wrong", { allowFailure: true, retry: { attempts: 3 } }, (() => 5) as unknown as () => string);
     });
     const engine = await startedEngine({ pipelines: [work] });
     const run = await engine.trigger(work);
     await run.result();
-    const errors = (await engine.runs.tasks(run.id)).items.map(({ error, attempts }) => [error?.code ?? error?.message, attempts]);
+    const errors = (await engine.runs.tasks(run.id)).items.map(({ error, attempts }) => [
+      error?.code ?? error?.message,
+      attempts,
+    ]);
     expect(errors).toEqual([
       ["condition broke", 1],
       ["branch broke", 1],
@@ -586,7 +609,7 @@ describe("the context", () => {
       return {};
     });
     const db = { url: "here" };
-    const engine: Engine = await startedEngine({ pipelines: [work], resources: { db } as object });
+    const engine: Engine = await startedEngine({ pipelines: [work], resources: { db } as never });
     const run = await engine.trigger(work);
     await run.result();
     const [record] = (await engine.runs.tasks(run.id)).items;
@@ -604,7 +627,7 @@ describe("the context", () => {
 function cyclic(): object {
   const b: Record<string, unknown> = {};
   const a = { b };
-  b["a"] = a;
+  Object.assign(b, { a });
   return { a };
 }
 

@@ -18,8 +18,9 @@ export function restore(plan: Plan, records: Iterable<TaskRecord>, choiceOf: (re
     state.attempts[instance] = record.attempts;
     if (record.attemptsBefore > 0) state.attemptsBefore.set(instance, record.attemptsBefore);
     if (record.retryAt !== undefined) state.retryAt.set(instance, record.retryAt);
-    if (record.startedAt !== undefined && record.finishedAt === undefined)
+    if (record.startedAt !== undefined && record.finishedAt === undefined) {
       state.firstStartAt.set(instance, record.startedAt);
+    }
     if (record.items !== undefined) state.addExpansion(record.position, record.items);
     if (plan.tasks[record.position]!.kind === "branch" && record.status === "succeeded") {
       state.choices.set(instance, choiceOf(record));
@@ -52,8 +53,7 @@ function takeBackRunning(state: RunState): void {
 export function reopen(state: RunState): readonly number[] {
   const opened: number[] = [];
   for (let instance = 0; instance < state.instances; instance++) {
-    if (!isFailure(state.status[instance]!)) continue;
-    opened.push(instance);
+    if (isFailure(state.status[instance]!)) opened.push(instance);
   }
   const tasks = withSkippedDownstream(
     state,
@@ -63,9 +63,9 @@ export function reopen(state: RunState): readonly number[] {
   for (const task of tasks) state.status[task] = state.expansions.has(task) ? RUNNING : PENDING;
   for (const item of items) state.status[item] = READY;
   const all = [...tasks, ...items];
-  for (const instance of all)
+  for (const instance of all) {
     if (state.attempts[instance]! > 0) state.attemptsBefore.set(instance, state.attempts[instance]!);
-  for (const task of tasks) state.choices.delete(task);
+  }
   state.retryAt.clear();
   state.firstStartAt.clear();
   state.stopping = undefined;

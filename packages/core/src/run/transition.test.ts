@@ -1,14 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { pipeline } from "../define/pipeline.js";
 import { RunDriver, randomPipeline, randomSteps, randomTasks } from "../test-support/random-runs.js";
 import { ReferenceRun } from "../test-support/reference-run.js";
-import { type Begun, begun, stateOf } from "../test-support/run-states.js";
+import { type Begun, begun, begunRunOf, stateOf } from "../test-support/run-states.js";
 import { runOutcome } from "./outcome.js";
 import { isFinal, PENDING, READY, RETRYING, RUNNING, UPSTREAM_COUNTERS } from "./state.js";
 import {
+  adopt,
   BY_ITEMS,
   BY_STOP,
-  adopt,
   begin,
   cancelled,
   cancelTask,
@@ -23,6 +24,13 @@ import {
   stop,
   succeed,
 } from "./transition.js";
+
+const CHAIN_LENGTH = 50_000;
+
+const CHAIN = pipeline("chain", (p) => {
+  let last = p.task("t0", () => 1);
+  for (let n = 1; n < CHAIN_LENGTH; n++) last = p.task(`t${n}`, { after: [last] }, () => 1);
+});
 
 /** Starts an instance and brings it to its end. */
 function end(run: Begun, task: string, how: typeof fail, item?: number): void {
@@ -109,32 +117,24 @@ describe("succeed(), fail() and skip()", () => {
     ["failed", fail, "upstream-failed"],
     ["skipped", skip, "skipped"],
   ] as const)("F144 go down a chain of 50,000 tasks without recursion: %s", (_, how, status) => {
-    const length = 50_000;
-    const run = begun((p) => {
-      let last = p.task("t0", () => 1);
-      for (let n = 1; n < length; n++) last = p.task(`t${n}`, { after: [last] }, () => 1);
-    });
+    const run = begunRunOf(CHAIN);
     end(run, "t0", how);
     expect(run.state.open).toBe(0);
-    expect(run.state.statusOf(length - 1)).toBe(status);
-    expect(run.effects.finished).toHaveLength((length - 1) * 2);
+    expect(run.state.statusOf(CHAIN_LENGTH - 1)).toBe(status);
+    expect(run.effects.finished).toHaveLength((CHAIN_LENGTH - 1) * 2);
   });
 
   it("F144 run a chain of 50,000 tasks through", () => {
-    const length = 50_000;
-    const run = begun((p) => {
-      let last = p.task("t0", () => 1);
-      for (let n = 1; n < length; n++) last = p.task(`t${n}`, { after: [last] }, () => 1);
-    });
-    for (let task = 0; task < length; task++) {
+    const run = begunRunOf(CHAIN);
+    for (let task = 0; task < CHAIN_LENGTH; task++) {
       start(run.state, task);
       succeed(run.state, task, run.effects);
     }
     expect(run.state.open).toBe(0);
-    expect(run.effects.ready).toHaveLength(length);
+    expect(run.effects.ready).toHaveLength(CHAIN_LENGTH);
   });
 
-  it("F145 join a fan-out of 100,000 tasks once", () => {
+  it("F145 join a fan-out of 100,000 tasks once", { timeout: 30_000 }, () => {
     const width = 100_000;
     const run = begun((p) => {
       const root = p.task("root", () => 1);
@@ -474,15 +474,36 @@ describe("stop()", () => {
       p.task("b", () => 1);
       p.task("c", { needs: { a } }, () => 1);
       p.task("d", { needs: { a }, triggerRule: "one-failed" }, () => 1);
-      p.map("e", { over: [1, 2] }, () => 1);
+      const e = p.map("e", { over: [1, 2] }, () => 1);
+      p.task("f", { needs: { e } }, () => 1);
     });
     start(run.state, run.at("a"));
     expand(run.state, run.at("e"), 2, run.effects);
     run.effects.ready.length = 0;
     stop(run.state, "cancelled", run.effects);
-    expect(run.statuses()).toEqual({ a: "running", b: "cancelled", c: "cancelled", d: "cancelled", e: "cancelled" });
+    expect(run.statuses()).toEqual({
+      ...{ a: "running", b: "cancelled", c: "cancelled", d: "cancelled" },
+      ...{ e: "cancelled", f: "cancelled" },
+    });
     expect(run.effects).toMatchObject({ abort: [0], ready: [] });
     cancelled(run.state, run.at("a"), run.effects);
+    expect(run.state.open).toBe(0);
+    expect(run.effects.ready).toEqual([]);
+  });
+
+  it("aborts the running items of a map, which ends with the last of them", () => {
+    const run = begun((p) => {
+      const map = p.map("map", { over: [1, 2, 3] }, () => 1);
+      p.task("alert", { needs: { map }, triggerRule: "one-failed" }, () => 1);
+    });
+    expand(run.state, run.at("map"), 3, run.effects);
+    end(run, "map", succeed, 0);
+    start(run.state, run.at("map", 2));
+    stop(run.state, "cancelled", run.effects);
+    expect(run.effects.abort).toEqual([run.at("map", 2)]);
+    expect(run.statuses()).toEqual({ map: "running", alert: "cancelled" });
+    cancelled(run.state, run.at("map", 2), run.effects);
+    expect(run.statuses()).toEqual({ map: "cancelled", alert: "cancelled" });
     expect(run.state.open).toBe(0);
     expect(run.effects.ready).toEqual([]);
   });
@@ -497,10 +518,7 @@ describe("stop()", () => {
   });
 
   it("F144 stops 50,000 waiting tasks without recursion", () => {
-    const run = begun((p) => {
-      let last = p.task("t0", () => 1);
-      for (let n = 1; n < 50_000; n++) last = p.task(`t${n}`, { after: [last] }, () => 1);
-    });
+    const run = begunRunOf(CHAIN);
     stop(run.state, "cancelled", run.effects);
     expect(run.state.open).toBe(0);
     expect(run.statuses().t49999).toBe("cancelled");
@@ -609,7 +627,7 @@ describe("any run", () => {
           }
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
 

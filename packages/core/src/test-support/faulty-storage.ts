@@ -1,5 +1,5 @@
-import type { CommitOutcome, Flush, RejectedValue, RunChanges, Storage } from "../contracts/storage.js";
 import type { TaskRecord } from "../contracts/records.js";
+import type { CommitOutcome, Flush, RejectedValue, RunChanges, Storage } from "../contracts/storage.js";
 import { memoryStorage } from "../defaults/memory/memory-storage.js";
 
 type Method = Exclude<keyof Storage, "supports">;
@@ -12,6 +12,8 @@ export type Interceptor<Name extends Method> = (
   ...args: Arguments<Name>
 ) => Promise<Answer<Name>>;
 
+type AnyInterceptor = (proceed: () => Promise<unknown>, ...args: unknown[]) => Promise<unknown>;
+
 /** A storage whose calls a test can watch, hold up and spoil. */
 export class FaultyStorage {
   /** What the engine gets. */
@@ -20,7 +22,7 @@ export class FaultyStorage {
   readonly inner: Storage;
   /** Every flush the engine sent, those sent again included. */
   readonly flushes: Flush[] = [];
-  readonly #interceptors = new Map<string, Interceptor<never>[]>();
+  readonly #interceptors = new Map<string, readonly AnyInterceptor[]>();
 
   /** @param hides - Optional methods that this storage does not have. */
   constructor(inner: Storage = memoryStorage(), hides: readonly Method[] = []) {
@@ -37,12 +39,7 @@ export class FaultyStorage {
 
   /** Every call goes through `interceptor` until the returned function is called; the last one added comes first. */
   on<Name extends Method>(name: Name, interceptor: Interceptor<Name>): () => void {
-    const list = this.#interceptors.get(name) ?? [];
-    this.#interceptors.set(name, [interceptor as unknown as Interceptor<never>, ...list]);
-    return () => {
-      const rest = this.#interceptors.get(name)!.filter((other) => other !== (interceptor as unknown));
-      this.#interceptors.set(name, rest);
-    };
+    return this.#add(name, interceptor as unknown as AnyInterceptor);
   }
 
   /** The next call that `matches` goes through `interceptor`. */
@@ -66,13 +63,21 @@ export class FaultyStorage {
     return shared.storage;
   }
 
+  /** Tells of every call of one method. */
+  watch(name: Method, onCall: () => void): void {
+    this.#add(name, async (proceed) => {
+      onCall();
+      return proceed();
+    });
+  }
+
   /** Holds up every call of one method until the returned function is called. */
   hold(name: Method): () => void {
     let letGo = () => {};
     const held = new Promise<void>((resolve) => {
       letGo = resolve;
     });
-    const off = this.on(name, async (proceed) => {
+    const off = this.#add(name, async (proceed) => {
       await held;
       return proceed();
     });
@@ -82,12 +87,17 @@ export class FaultyStorage {
     };
   }
 
+  #add(name: Method, interceptor: AnyInterceptor): () => void {
+    this.#interceptors.set(name, [interceptor, ...(this.#interceptors.get(name) ?? [])]);
+    return () => {
+      const rest = this.#interceptors.get(name)!.filter((other) => other !== interceptor);
+      this.#interceptors.set(name, rest);
+    };
+  }
+
   async #call(name: Method, args: unknown[], proceed: () => unknown): Promise<unknown> {
     if (name === "commit") this.flushes.push(args[0] as Flush);
-    const chain = (this.#interceptors.get(name) ?? []) as unknown as ((
-      next: () => Promise<unknown>,
-      ...rest: unknown[]
-    ) => Promise<unknown>)[];
+    const chain = this.#interceptors.get(name) ?? [];
     const step = async (place: number): Promise<unknown> =>
       place === chain.length ? proceed() : chain[place]!(() => step(place + 1), ...args);
     return step(0);

@@ -40,3 +40,9 @@ export class Meter {
     }
   }
 }
+
+/** Adds an entry to a list and gives `value` on: for tasks that note that they ran. */
+export function noted<Entry, Value>(list: Entry[], entry: Entry, value: Value): Value {
+  list.push(entry);
+  return value;
+}

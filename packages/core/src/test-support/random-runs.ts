@@ -218,7 +218,8 @@ export class RunDriver {
     transition.stop(this.state, "cancelled", this.effects);
     for (const [task, wasFinal] of before.entries()) {
       if (!wasFinal && isFinal(this.state.status[task]!)) {
-        this.#observer.finished?.(task, this.state.statusOf(task), undefined);
+        const status = this.state.expansions.has(task) ? this.state.statusOf(task) : "cancelled";
+        this.#observer.finished?.(task, status, undefined);
       }
     }
     this.#abort();

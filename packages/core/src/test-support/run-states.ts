@@ -21,7 +21,10 @@ export interface Begun {
 
 /** Begins a run of the tasks that `build` defines. */
 export function begun(build: (p: Builder<Record<never, never>>) => ResultNodes | void): Begun {
-  const defined = pipeline("test", build);
+  return begunRunOf(pipeline("test", build));
+}
+
+export function begunRunOf(defined: Pipeline): Begun {
   const state = stateOf(defined);
   const effects = noEffects();
   begin(state, effects);

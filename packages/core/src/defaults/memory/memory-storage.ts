@@ -86,6 +86,7 @@ class MemoryStorage implements Storage {
 
   async createRuns(runs: readonly NewRun[]): Promise<readonly CreateResult[]> {
     this.#now();
+    for (const { owner } of runs) if (owner !== undefined) this.#engine(owner); // all or nothing
     const results = runs.map((run) => this.#existing(run) ?? this.#create(run));
     if (runs.some((run) => run.owner === undefined))
       this.#hint(
@@ -295,6 +296,8 @@ class MemoryStorage implements Storage {
       this.#free.add(run);
     } else if (finished) {
       return { kind: "refused", code: "RUN_FINISHED" };
+    } else if (message.task === undefined && message.sentAt < run.record.availableAt) {
+      run.record = { ...run.record, availableAt: message.sentAt };
     }
     run.inbox.push(message);
     this.#withMessages.add(run);
