@@ -102,6 +102,8 @@ export interface TaskRecord {
   readonly reason: string | undefined;
   /** How many items a map was expanded to; `undefined` for other tasks and before the expansion. */
   readonly items: number | undefined;
+  /** The list a map was expanded to, kept only where its source may change: a map of which some items had failed. */
+  readonly list: Encoded | undefined;
 }
 
 export interface AttemptRecord {

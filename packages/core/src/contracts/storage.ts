@@ -87,7 +87,7 @@ export interface Storage {
   loadRun(runId: string, page: PageRequest, options?: CallOptions): Promise<Page<TaskRecord>>;
   /**
    * One group commit: the changes of many runs, atomically. A run whose epoch is no longer the given one is left alone
-   * and named in `fenced`; the others are written. A flush id seen before (among the engine's recent ones) changes
+   * and named in `fenced`; the others are written. For an engine without a lease all of them are fenced. A flush id seen before (among the engine's recent ones) changes
    * nothing and answers `ok` again. Task and attempt records replace what is stored under their identity.
    *
    * A rejected promise counts as `unknown`.

@@ -2,6 +2,8 @@ import type { Scheduler, SchedulerHost } from "../contracts/scheduler.js";
 
 /** After `due()` failed (the store is down, say), it is called again this much later. */
 const RETRY_MS = 5_000;
+/** A schedule that stays due is looked at again this much later. */
+const OVERDUE_MS = 1_000;
 
 /** Wakes the engine by a timer of its own process for the next instant of any schedule; without schedules it sets none. */
 export function timerScheduler(): Scheduler {
@@ -47,7 +49,9 @@ class TimerScheduler implements Scheduler {
     try {
       await host.due();
       const next = await host.nextDue();
-      if (next !== undefined) this.#wakeAt(next);
+      const now = host.clock.now();
+      // Still due although it was just looked at: the store did not move it, and asking at once would spin.
+      if (next !== undefined) this.#wakeAt(next > now ? next : now + OVERDUE_MS);
     } catch (error) {
       host.log.error({ error }, "schedules could not be looked at; trying again");
       this.#wakeAt(host.clock.now() + RETRY_MS);

@@ -3,7 +3,7 @@ import { isRunFinished, type RunMessage, type RunRecord, type RunStatus } from "
 import type { RejectedValue, RunChanges, RunState as StoredRunState } from "../contracts/storage.js";
 import type { TaskDefinition } from "../define/definition.js";
 import type { WeftlineError } from "../errors.js";
-import { runOutcome } from "../run/outcome.js";
+import { failsRun, runOutcome } from "../run/outcome.js";
 import { reopen } from "../run/restore.js";
 import { READY, type RunState, type StopCause } from "../run/state.js";
 import * as transition from "../run/transition.js";
@@ -51,7 +51,7 @@ export class ActiveRun implements Journaled, Dispatchable, AttemptsHost {
   readonly #attempts: RunAttempts;
   readonly #lane = new Lane(this);
   readonly #mapLimits = new Map<number, Limit>();
-  /** Messages applied whose consumption is not durable yet: until then storage delivers them again. */
+  /** Messages applied already: storage delivers them again until they are consumed. */
   readonly #applied = new Set<string>();
   #consequences: Consequences | undefined;
   #status: RunStatus;
@@ -90,20 +90,24 @@ export class ActiveRun implements Journaled, Dispatchable, AttemptsHost {
     else if (this.#deadlineAt !== undefined) this.#armDeadline(this.#deadlineAt);
     this.#attempts.restoreTimers();
     this.#queueRestored();
+    this.#failFastAgain();
     transition.begin(this.state, this.#effects);
     this.afterTransition();
     // Nothing here has a cause that could still be lost, so nothing waits for the first flush.
     this.#start(this.#effects.ready.splice(0), this.#effects.expand.splice(0));
   }
 
-  /** Applies a message of the inbox once, and consumes it in the same flush. */
+  /**
+   * Applies a message of the inbox once. A resume is consumed in the same flush. A cancellation stays in the inbox until
+   * the run's final flush empties it: whoever takes the run over before that has to cancel what it finds running.
+   */
   receive(message: RunMessage): void {
-    if (this.#isClosed) return; // it stays in the inbox, for whoever goes on with the run
-    if (isRunFinished(this.#status) && message.kind !== "resume") return; // the final flush empties the inbox
-    if (this.#applied.has(message.id)) return;
+    if (this.#isClosed || this.#applied.has(message.id)) return; // closed: it stays for whoever goes on with the run
     this.#applied.add(message.id);
-    this.#recorder.consume(message.id);
-    if (message.kind === "resume") this.#resume();
+    if (message.kind === "resume") {
+      this.#recorder.consume(message.id);
+      this.#resume();
+    } else if (isRunFinished(this.#status)) return;
     else if (message.task === undefined) this.#stop("cancelled", abortReasons.runCancelled(message.reason));
     else this.#cancelTask(message.task, message.reason);
     this.#core.journal.mark(this);
@@ -241,7 +245,7 @@ export class ActiveRun implements Journaled, Dispatchable, AttemptsHost {
     const items = this.#readItems(map);
     if (items === undefined) return;
     this.state.firstStartAt.set(map, this.#core.clock.now());
-    transition.expand(this.state, map, items.length, this.#effects);
+    transition.expand(this.state, map, items.length, this.#effects, this.#outputs.listToKeep(map));
     this.#recorder.expanded(map, items.length);
   }
 
@@ -266,6 +270,13 @@ export class ActiveRun implements Journaled, Dispatchable, AttemptsHost {
       const isUnexpandedMap = state.plan.tasks[instance]?.kind === "map";
       (isUnexpandedMap ? this.#effects.expand : this.#effects.ready).push(instance);
     }
+  }
+
+  /** The former owner may have been lost between a failure and what failing fast makes of it. */
+  #failFastAgain(): void {
+    if (!this.entry.pipeline.settings.failFast || this.state.open === 0) return;
+    const failed = this.state.plan.tasks.find((task) => failsRun(this.state, task.position));
+    if (failed) this.failedForGood(failed);
   }
 
   // ---- The run as a whole

@@ -140,7 +140,7 @@ export class Engine {
    */
   async trigger<Params, Result>(
     pipeline: Pipeline<Params, Result>,
-    ...[params, options = {}]: TriggerArguments<Params>
+    ...[params, options = {}]: TriggerArguments<NoInfer<Params>>
   ): Promise<RunHandle<Result>> {
     const own = this.#known(pipeline as unknown as Pipeline);
     await this.#open("start runs with it");
@@ -157,7 +157,10 @@ export class Engine {
   }
 
   /** `trigger` and wait for the result; starts the engine if that has not been done. */
-  async run<Params, Result>(pipeline: Pipeline<Params, Result>, ...args: TriggerArguments<Params>): Promise<Result> {
+  async run<Params, Result>(
+    pipeline: Pipeline<Params, Result>,
+    ...args: TriggerArguments<NoInfer<Params>>
+  ): Promise<Result> {
     await this.start();
     const handle = await this.trigger(pipeline, ...args);
     return handle.result();

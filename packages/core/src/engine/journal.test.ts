@@ -434,6 +434,60 @@ describe("a value that the store refuses", () => {
     expect(started).toEqual([false]);
   });
 
+  it("may be a line of its log: the line goes with the task that wrote it, and the other lines stay", async () => {
+    const faulty = new FaultyStorage();
+    faulty.on("commit", async (proceed, { runs }) => {
+      const lines = runs.flatMap(({ logs }) => logs).filter(({ message }) => message === "poison");
+      const values = lines.map(({ runId, task, index }) => ({ runId, task, index, message: "unsupported character" }));
+      return values.length > 0 ? { kind: "rejected", values } : proceed();
+    });
+    const both = pipeline("both", (p) => {
+      p.task("bad", ({ log }) => log("poison"));
+      p.task("good", ({ log }) => log("fine"));
+    });
+    const engine = await startedEngine({ pipelines: [both], storage: faulty.storage });
+    const run = await engine.trigger(both);
+    expect(await failuresOf(run.result())).toEqual([{ task: "bad", index: [], code: "VALUE_REJECTED" }]);
+    expect((await engine.runs.logs(run.id)).items.map(({ message }) => message)).toEqual(["fine"]);
+  });
+
+  it("leaves the run alone when another engine has it by the time it is read again", async () => {
+    const faulty = new FaultyStorage(undefined, ["listen"]);
+    const [go, read, isRead] = [gate(), gate(), gate()];
+    let isFirst = true;
+    const one = pipeline("one", (p) => ({
+      value: p.task("value", async () => {
+        await go.passed;
+        const value = isFirst ? "poison" : "mended";
+        isFirst = false;
+        return value;
+      }),
+    }));
+    const former = await startedEngine({ pipelines: [one], storage: faulty.storage });
+    faulty.on(
+      "commit",
+      rejecting(({ output }) => output?.includes("poison") ?? false),
+    );
+    const run = await former.trigger(one);
+    const result = run.result();
+    await settled();
+    // From here on only the engine itself looks at the run: after the rejection.
+    faulty.on("getRun", async (proceed) => {
+      isRead.open();
+      await read.passed;
+      return proceed();
+    });
+    go.open();
+    await isRead.passed;
+    await faulty.inner.renewLease(former.id, 1e-9);
+    const other = await startedEngine({ pipelines: [one], storage: FaultyStorage.sharing(faulty.inner) });
+    await settled();
+    read.open();
+    expect(await result).toEqual({ value: "mended" });
+    const attempts = (await other.runs.attempts(run.id)).items;
+    expect(attempts.at(-1)).toMatchObject({ engineId: other.id, status: "succeeded" });
+  });
+
   it("can be mended by a resume", async () => {
     const faulty = new FaultyStorage();
     const off = faulty.on(

@@ -60,10 +60,22 @@ export class Outputs {
   list(task: number): readonly Encoded[] {
     let list = this.#lists.get(task);
     if (list === undefined) {
-      list = this.#readList(this.#state.plan.tasks[task]!);
+      const kept = this.#state.expansions.get(task)?.list;
+      const definition = this.#state.plan.tasks[task]!;
+      list = kept === undefined ? this.#readList(definition) : readList(definition, kept);
       this.#lists.set(task, list);
     }
     return list;
+  }
+
+  /**
+   * A map over a map of which items failed: a resume lets those succeed, and the list read from them then would be
+   * another one. @returns The list to keep; `undefined` where it can be read again.
+   */
+  listToKeep(task: number): Encoded | undefined {
+    const over = this.#state.plan.tasks[task]!.over!;
+    const source = "from" in over ? this.#state.expansions.get(over.from) : undefined;
+    return source === undefined || source.succeeded === source.count ? undefined : encodeList(this.list(task));
   }
 
   #readList(task: TaskDefinition): readonly Encoded[] {

@@ -27,7 +27,9 @@ export class Ownership {
   /** By definition hash. */
   readonly #entries: ReadonlyMap<string, RegisteredPipeline>;
   /** Claimed and not yet taken up. */
-  readonly #claimed: RunRecord[] = [];
+  #claimed: RunRecord[] = [];
+  /** Timers of {@link later}. */
+  readonly #retries = new Set<() => void>();
   #claiming: Promise<void> | undefined;
   #claimAgain = false;
   #clearWake: (() => void) | undefined;
@@ -64,17 +66,28 @@ export class Ownership {
 
   /** Hands the messages of the inbox to the runs they are for. */
   async deliver(): Promise<void> {
-    for (const message of await this.#storage.receive(this.#core.engineId))
-      this.active.get(message.runId)?.receive(message);
+    const messages = await this.#storage.receive(this.#core.engineId);
+    for (const message of messages) this.active.get(message.runId)?.receive(message);
   }
 
   release(run: ActiveRun): void {
     if (this.active.get(run.id) === run) this.active.delete(run.id);
   }
 
+  /** Calls `again` after a while, unless the engine stops before. */
+  later(again: () => void): void {
+    const { clock } = this.#core;
+    const clear = clock.timer(clock.now() + RETRY_MS, () => {
+      this.#retries.delete(clear);
+      again();
+    });
+    this.#retries.add(clear);
+  }
+
   /** Takes nothing up any more. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    for (const clear of this.#retries) clear();
     this.#clearWake?.();
     await this.#claiming?.catch(() => undefined);
     this.#clearWake?.();
@@ -103,17 +116,32 @@ export class Ownership {
       await this.#takeUpClaimed();
       if (claimed.length === CLAIM_LIMIT) this.#claimAgain = true;
     }
-    if (!this.#isClosed) this.#wakeAt(await this.#storage.nextWake(this.#core.clock.now()));
+    if (this.#isClosed) return;
+    const now = this.#core.clock.now();
+    const wake = await this.#storage.nextWake(now);
+    const retry = this.#claimed.length > 0 ? now + RETRY_MS : undefined;
+    this.#wakeAt(retry === undefined ? wake : Math.min(retry, wake ?? retry));
   }
 
-  /** Claimed runs are ours whatever happens next: one that could not be loaded stays on the list until it can. */
+  /**
+   * Claimed runs are ours whatever happens next: one that could not be loaded stays on the list until it can, and does
+   * not hold up the others.
+   */
   async #takeUpClaimed(): Promise<void> {
     const runs: ActiveRun[] = [];
-    for (const record of this.#claimed) runs.push(await this.#takeUp(record));
+    const left: RunRecord[] = [];
+    for (const record of this.#claimed) {
+      try {
+        runs.push(await this.#takeUp(record));
+      } catch (error) {
+        this.#core.log.error({ runId: record.id, error }, "a run could not be loaded; trying again");
+        left.push(record);
+      }
+    }
     if (runs.length === 0) return;
     // After loading and before beginning: a resume decides what there is to begin.
     const inbox = await this.#storage.receive(this.#core.engineId);
-    this.#claimed.length = 0;
+    this.#claimed = left;
     for (const run of runs) run.begin(inbox.filter((message) => message.runId === run.id));
   }
 

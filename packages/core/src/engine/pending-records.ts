@@ -73,5 +73,6 @@ function pendingRecord(runId: string, task: string, position: number): TaskRecor
     error: undefined,
     reason: undefined,
     items: undefined,
+    list: undefined,
   };
 }

@@ -7,8 +7,6 @@ import type { LiveAttempt } from "./attempt.js";
 import type { EngineCore } from "./engine-core.js";
 import type { Ownership } from "./ownership.js";
 
-const RETRY_MS = 1_000;
-
 /** The values of one run that the store refused: each fails its own task, and nothing else is lost. */
 export class Refusals {
   readonly #run: ActiveRun;
@@ -53,7 +51,7 @@ export function reloadRejected(
       (again) => again?.run.takeOver(former, new Refusals(former, values), again.messages),
       (error: unknown) => {
         core.log.warn({ runId: former.id, error }, "a run could not be loaded again; trying once more");
-        core.clock.timer(core.clock.now() + RETRY_MS, attempt);
+        ownership.later(attempt);
       },
     );
   };

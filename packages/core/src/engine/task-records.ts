@@ -32,6 +32,7 @@ export function taskRecord(runId: string, state: RunState, instance: number, det
     error: details.error,
     reason: boundReason(details.reason),
     items: state.expansions.get(instance)?.count,
+    list: state.expansions.get(instance)?.list,
   };
 }
 

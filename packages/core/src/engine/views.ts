@@ -7,7 +7,7 @@ export interface RunInfo extends Omit<RunRecord, "params" | "fingerprint" | "epo
 }
 
 /** A task or item as callers see it: its output decoded. */
-export interface TaskInfo extends Omit<TaskRecord, "output" | "attemptsBefore"> {
+export interface TaskInfo extends Omit<TaskRecord, "output" | "attemptsBefore" | "list"> {
   readonly output: unknown;
 }
 
@@ -19,7 +19,7 @@ export function runInfo({ params, fingerprint: _f, epoch: _e, owner: _o, ...rest
   return { ...rest, params: decode(params) };
 }
 
-export function taskInfo({ output, attemptsBefore: _, ...rest }: TaskRecord): TaskInfo {
+export function taskInfo({ output, attemptsBefore: _a, list: _l, ...rest }: TaskRecord): TaskInfo {
   return { ...rest, output: output === undefined ? undefined : decode(output) };
 }
 

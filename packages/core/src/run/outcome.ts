@@ -11,12 +11,12 @@ export function runOutcome(state: RunState, failWhen: PipelineSettings["failWhen
 }
 
 /** A task that failed or was cancelled on its own, and was not allowed to. */
-function failsRun(state: RunState, task: number): boolean {
+export function failsRun(state: RunState, task: number): boolean {
   const status = state.status[task];
   return (status === FAILED || status === CANCELLED) && !state.plan.tasks[task]!.allowFailure;
 }
 
-function failsRunAsLeaf(state: RunState, task: number): boolean {
+export function failsRunAsLeaf(state: RunState, task: number): boolean {
   const { successorStart, tasks } = state.plan;
   if (successorStart[task] !== successorStart[task + 1] || tasks[task]!.allowFailure) return false;
   const status = state.status[task];

@@ -21,7 +21,7 @@ export function restore(plan: Plan, records: Iterable<TaskRecord>, choiceOf: (re
     if (record.startedAt !== undefined && record.finishedAt === undefined) {
       state.firstStartAt.set(instance, record.startedAt);
     }
-    if (record.items !== undefined) state.addExpansion(record.position, record.items);
+    if (record.items !== undefined) state.addExpansion(record.position, record.items, record.list);
     if (plan.tasks[record.position]!.kind === "branch" && record.status === "succeeded") {
       state.choices.set(instance, choiceOf(record));
     }

@@ -1,5 +1,6 @@
 import { TASK_STATUSES, type TaskStatus } from "../contracts/records.js";
 import type { Plan } from "../define/plan.js";
+import type { Encoded } from "../values/codec.js";
 
 /** Statuses as small numbers: their places in `TASK_STATUSES`, of which no transition leads to `waiting`. */
 export const PENDING = 0;
@@ -24,6 +25,8 @@ export interface Expansion {
   readonly task: number;
   readonly base: number;
   readonly count: number;
+  /** The encoded list of items, where it could not be read again from its source. */
+  readonly list: Encoded | undefined;
   /** Items that have not finished. */
   open: number;
   succeeded: number;
@@ -78,9 +81,9 @@ export class RunState {
   }
 
   /** Makes room for the items of a map; they begin `pending`. */
-  addExpansion(task: number, count: number): Expansion {
+  addExpansion(task: number, count: number, list?: Encoded): Expansion {
     const base = this.instances;
-    const expansion = { task, base, count, open: count, succeeded: 0, failed: 0, cancelled: 0 };
+    const expansion = { task, base, count, list, open: count, succeeded: 0, failed: 0, cancelled: 0 };
     this.instances = base + count;
     if (this.status.length < this.instances) {
       // Doubling keeps many small expansions linear.

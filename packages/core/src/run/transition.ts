@@ -3,6 +3,7 @@
  * `effects` what the engine has to do about it. No I/O, no clock, no chance.
  */
 import { decide } from "../define/trigger-rules.js";
+import type { Encoded } from "../values/codec.js";
 import { chosenPath } from "./branch-paths.js";
 import {
   CANCELLED,
@@ -110,9 +111,9 @@ export function interrupt(state: RunState, instance: number): void {
   state.attemptsBefore.set(instance, (state.attemptsBefore.get(instance) ?? 0) + 1);
 }
 
-/** A map's list is known: its items are ready. Without items it is skipped at once. */
-export function expand(state: RunState, task: number, count: number, effects: Effects): Expansion {
-  const expansion = state.addExpansion(task, count);
+/** A map's list is known: its items are ready. Without items it is skipped at once. @param list - See {@link Expansion}. */
+export function expand(state: RunState, task: number, count: number, effects: Effects, list?: Encoded): Expansion {
+  const expansion = state.addExpansion(task, count, list);
   state.status[task] = RUNNING;
   state.status.fill(READY, expansion.base, expansion.base + count);
   if (count === 0) join(state, task, effects);

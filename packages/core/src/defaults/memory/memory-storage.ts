@@ -57,14 +57,18 @@ class MemoryStorage implements Storage {
   readonly #schedules = new Map<string, ScheduleRecord>();
   readonly #listeners = new Set<(hint: StorageHint) => void>();
   #sequence = 0;
+  #opened = 0;
   #context: StorageContext | undefined;
 
   async open(context: StorageContext): Promise<void> {
     this.#context = context;
+    this.#opened++;
   }
 
+  /** Engines that share this object open and close it each for itself. */
   async close(): Promise<void> {
-    this.#context = undefined;
+    this.#opened = Math.max(0, this.#opened - 1);
+    if (this.#opened === 0) this.#context = undefined;
   }
 
   async renewLease(engineId: string, leaseMs: number): Promise<LeaseState> {
@@ -117,7 +121,8 @@ class MemoryStorage implements Storage {
 
   async commit(flush: Flush): Promise<CommitOutcome> {
     this.#now();
-    const engine = this.#engine(flush.engineId);
+    const engine = this.#engines.get(flush.engineId);
+    if (engine === undefined) return { kind: "ok", fenced: flush.runs.map((run) => run.runId) };
     if (engine.lastFlush?.id === flush.id) return engine.lastFlush.outcome;
     const fenced: string[] = [];
     for (const changes of flush.runs) {
