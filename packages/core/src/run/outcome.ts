@@ -16,7 +16,7 @@ export function failsRun(state: RunState, task: number): boolean {
   return (status === FAILED || status === CANCELLED) && !state.plan.tasks[task]!.allowFailure;
 }
 
-export function failsRunAsLeaf(state: RunState, task: number): boolean {
+function failsRunAsLeaf(state: RunState, task: number): boolean {
   const { successorStart, tasks } = state.plan;
   if (successorStart[task] !== successorStart[task + 1] || tasks[task]!.allowFailure) return false;
   const status = state.status[task];
