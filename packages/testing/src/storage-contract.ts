@@ -1,0 +1,54 @@
+import type { Storage } from "weftline";
+import { type ContractOptions, type ContractTopic, registerCases } from "./contract-case.js";
+import { capabilities } from "./storage-contract/capabilities.js";
+import { claims } from "./storage-contract/claims.js";
+import { commits } from "./storage-contract/commits.js";
+import { creation } from "./storage-contract/creation.js";
+import { StorageFixture } from "./storage-contract/fixture.js";
+import { history } from "./storage-contract/history.js";
+import { inbox } from "./storage-contract/inbox.js";
+import { leases } from "./storage-contract/leases.js";
+import { lifecycle } from "./storage-contract/lifecycle.js";
+import { pruning } from "./storage-contract/pruning.js";
+import { schedules } from "./storage-contract/schedules.js";
+import { values } from "./storage-contract/values.js";
+
+export interface StorageContractOptions extends ContractOptions {
+  /**
+   * A store that has not been opened yet. The suite opens and closes it; a place it names again has to hold the same
+   * data, if the store is durable or for many processes, and a new place none.
+   *
+   * @param place - Letters, digits and `-`: fit for the name of a file, a schema or a prefix.
+   */
+  readonly open: (place: string) => Storage | Promise<Storage>;
+  /**
+   * Runs `work` in a transaction of the host's on the data of `storage`, commits it, or rolls it back and rejects when
+   * `work` rejects. To be given exactly when `supports.hostTransactions` is true.
+   */
+  readonly transaction?: (storage: Storage, work: (tx: unknown) => Promise<void>) => Promise<void>;
+}
+
+const TOPICS: readonly ContractTopic<StorageFixture>[] = [
+  capabilities,
+  lifecycle,
+  leases,
+  creation,
+  claims,
+  commits,
+  values,
+  inbox,
+  history,
+  schedules,
+  pruning,
+];
+
+/**
+ * Registers the tests every storage has to pass: one for each rule of the `Storage` contract. Leases are short, so that
+ * stores that judge them by a server's clock are done within seconds.
+ *
+ * @throws {TypeError} For a skip that names no case or gives no reason.
+ */
+export function storageContract(options: StorageContractOptions): void {
+  const source = { open: options.open, transaction: options.transaction };
+  registerCases("storage contract", TOPICS, options, (check) => StorageFixture.with(source, check));
+}

@@ -1,0 +1,264 @@
+import assert from "node:assert/strict";
+import type { Storage, StorageHint } from "weftline";
+import type { ContractTopic } from "../contract-case.js";
+import { idsOf, passTime, type StorageFixture } from "./fixture.js";
+import {
+  artifactRecord,
+  cancelMessage,
+  changes,
+  ended,
+  logRecord,
+  newRun,
+  START,
+  scheduleRecord,
+  taskRecord,
+} from "./records.js";
+
+/** Hints may be lost: a store gets several chances to give one, and this long for each. */
+const HINT_CHANCES = 5;
+const HINT_MS = 500;
+const POLL_MS = 5;
+
+/** Makes changes until a hint `matches`. */
+async function expectHint(
+  fixture: StorageFixture,
+  change: (round: number) => Promise<unknown>,
+  matches: (hint: StorageHint, round: number) => boolean,
+  what: string,
+): Promise<void> {
+  const hints: StorageHint[] = [];
+  const unlisten = await fixture.storage.listen!((hint) => void hints.push(hint));
+  try {
+    for (let round = 0; round < HINT_CHANCES; round++) {
+      await change(round);
+      for (let waited = 0; waited < HINT_MS; waited += POLL_MS) {
+        if (hints.some((hint) => matches(hint, round))) return;
+        await passTime(POLL_MS);
+      }
+    }
+  } finally {
+    await unlisten();
+  }
+  assert.fail(`supports.notify is true, and no hint came ${what}, among ${JSON.stringify(hints)}`);
+}
+
+function concerns(hint: StorageHint, topic: StorageHint["topic"], id: string): boolean {
+  return hint.topic === topic && (hint.ids.length === 0 || hint.ids.includes(id));
+}
+
+/** A second store on the same data, which only a store for many processes has while the first is open. */
+async function second(fixture: StorageFixture): Promise<Storage | undefined> {
+  return fixture.storage.supports.manyProcesses ? fixture.openAgain() : undefined;
+}
+
+export const capabilities: ContractTopic<StorageFixture> = {
+  name: "capabilities",
+  cases: [
+    {
+      name: "supports says yes or no to each capability, and says the same after open()",
+      async check(fixture) {
+        const { manyProcesses, hostTransactions, notify, durable } = fixture.storage.supports;
+        for (const flag of [manyProcesses, hostTransactions, notify, durable]) assert.equal(typeof flag, "boolean");
+        const fresh = await fixture.source.open(`${fixture.place}-fresh`);
+        assert.deepEqual({ ...fresh.supports }, { ...fixture.storage.supports });
+      },
+    },
+    {
+      name: "notify: listen() is there exactly when supports.notify is true",
+      async check({ storage }) {
+        assert.equal(storage.listen !== undefined, storage.supports.notify, "listen() and supports.notify disagree");
+      },
+    },
+    {
+      name: "notify: hints come when runs are created, end or get messages, and when schedules change",
+      async check(fixture) {
+        if (!fixture.storage.supports.notify) return;
+        await expectHint(
+          fixture,
+          (round) => fixture.storage.createRuns([newRun(`free-${round}`)]),
+          (hint, round) => concerns(hint, "runs", `free-${round}`),
+          "when a run was created that anybody may claim",
+        );
+        await expectHint(
+          fixture,
+          async (round) => {
+            await fixture.owned(`own-${round}`);
+            await fixture.write(`own-${round}`, { run: ended("succeeded") });
+          },
+          (hint, round) => concerns(hint, "finished", `own-${round}`),
+          "when a run ended",
+        );
+        await expectHint(
+          fixture,
+          async (round) => {
+            await fixture.owned(`told-${round}`);
+            await fixture.storage.send([cancelMessage(`m-${round}`, `told-${round}`)]);
+          },
+          (hint, round) => concerns(hint, "inbox", `told-${round}`),
+          "when a message was sent",
+        );
+        await expectHint(
+          fixture,
+          (round) => fixture.storage.putSchedules([scheduleRecord(`schedule-${round}`)]),
+          (hint) => hint.topic === "schedules",
+          "when a schedule was added",
+        );
+      },
+    },
+    {
+      name: "notify: no hint comes after the subscription was ended",
+      async check(fixture) {
+        const { storage } = fixture;
+        if (!storage.listen) return;
+        const hints: StorageHint[] = [];
+        const unlisten = await storage.listen((hint) => void hints.push(hint));
+        await unlisten();
+        await unlisten();
+        const before = hints.length;
+        await fixture.create("run-1");
+        await passTime(50);
+        assert.equal(hints.length, before);
+      },
+    },
+    {
+      name: "durable: what was confirmed is there after close() and opening the same place again",
+      async check(fixture) {
+        if (!fixture.storage.supports.durable) return;
+        await fixture.owned("run-1", "done");
+        await fixture.storage.createRuns([newRun("keyed", { key: "k" })]);
+        await fixture.storage.putSchedules([scheduleRecord("nightly")]);
+        await fixture.write("run-1", {
+          tasks: [taskRecord("run-1", 0)],
+          logs: [logRecord("run-1", "line")],
+          artifacts: [artifactRecord("run-1", "report", Uint8Array.of(0, 255, 10, 13))],
+        });
+        await fixture.write("done", { run: ended("succeeded") });
+        await fixture.storage.send([cancelMessage("m1", "run-1")]);
+        const before = await snapshot(fixture, fixture.storage);
+        await fixture.storage.releaseLease("engine-1");
+        await fixture.storage.close();
+
+        const again = await fixture.openAgain();
+        assert.deepEqual(
+          await snapshot(fixture, again),
+          before,
+          "an open() of the same place has to find the same data",
+        );
+        await again.renewLease("engine-2", 60_000);
+        const claimed = await fixture.claim("engine-2", 10, again);
+        assert.deepEqual(claimed.map(({ id, epoch }) => [id, epoch]).sort(), [
+          ["keyed", 1],
+          ["run-1", 2],
+        ]);
+        assert.deepEqual(idsOf(await again.receive("engine-2")), ["m1"]);
+        const [conflict] = await again.createRuns([newRun("other", { key: "k", fingerprint: "other" })]);
+        assert.deepEqual(conflict, { kind: "conflict", runId: "keyed" });
+      },
+    },
+    {
+      name: "durable: a store for one process gives back, when it is opened, what a dead engine had owned",
+      async check(fixture) {
+        const { durable, manyProcesses } = fixture.storage.supports;
+        if (!durable || manyProcesses) return;
+        // Its lease was endless, as nobody else could have taken over; it never came to release it.
+        await fixture.storage.renewLease("dead", Number.POSITIVE_INFINITY);
+        await fixture.storage.createRuns([newRun("run-1", { owner: "dead" })]);
+        await fixture.storage.close();
+        const again = await fixture.openAgain();
+        await again.renewLease("engine-2", Number.POSITIVE_INFINITY);
+        const claimed = await fixture.claim("engine-2", 10, again);
+        assert.deepEqual(
+          claimed.map(({ id, epoch }) => [id, epoch]),
+          [["run-1", 2]],
+        );
+      },
+    },
+    {
+      name: "durable: different places have different data",
+      async check(fixture) {
+        await fixture.create("run-1");
+        const other = await fixture.source.open(`${fixture.place}-other`);
+        await fixture.reopen(other);
+        try {
+          assert.equal(await other.getRun("run-1"), undefined);
+        } finally {
+          await other.close();
+        }
+      },
+    },
+    {
+      name: "manyProcesses: a second store on the same data sees every change, and shares claims and leases",
+      async check(fixture) {
+        const other = await second(fixture);
+        if (other === undefined) return;
+        const runOut = await fixture.registerBriefly("engine-1");
+        await other.renewLease("engine-2", 60_000);
+        await fixture.create("run-1", "run-2", "run-3");
+        const [mine, theirs] = await Promise.all([fixture.claim("engine-1", 2), fixture.claim("engine-2", 2, other)]);
+        assert.equal(new Set(idsOf([...mine, ...theirs])).size, mine.length + theirs.length);
+        await runOut();
+        await fixture.claim("engine-2", 10, other);
+        const owners = await fixture.all("runs", {});
+        assert.deepEqual(
+          owners.map(({ owner }) => owner),
+          ["engine-2", "engine-2", "engine-2"],
+        );
+        const late = mine.map(({ id, epoch }) => changes(id, epoch, { run: ended("failed") }));
+        const outcome = await fixture.storage.commit({ id: "late", engineId: "engine-1", runs: late });
+        assert.deepEqual(outcome, { kind: "ok", fenced: idsOf(mine) });
+      },
+    },
+    {
+      name: "manyProcesses: without it, a lease may be endless",
+      async check(fixture) {
+        if (fixture.storage.supports.manyProcesses) return;
+        await fixture.storage.renewLease("engine-1", Number.POSITIVE_INFINITY);
+        await fixture.storage.createRuns([newRun("run-1", { owner: "engine-1" })]);
+        assert.equal(await fixture.storage.nextWake(fixture.now), undefined);
+        await fixture.register("engine-2");
+        assert.deepEqual(await fixture.claim("engine-2"), []);
+      },
+    },
+    {
+      name: "hostTransactions: createRuns() joins the host's transaction, and is undone with it",
+      async check(fixture) {
+        const { storage, source } = fixture;
+        assert.equal(
+          source.transaction !== undefined,
+          storage.supports.hostTransactions,
+          "give the suite `transaction` exactly when supports.hostTransactions is true",
+        );
+        if (source.transaction === undefined) return;
+        await source.transaction(storage, async (tx) => {
+          await storage.createRuns([newRun("committed", { createdAt: START })], { tx });
+        });
+        assert.ok(await storage.getRun("committed"), "the transaction was committed");
+        const failing = source.transaction(storage, async (tx) => {
+          await storage.createRuns([newRun("rolled-back", { key: "k" })], { tx });
+          throw new Error("the host changed its mind");
+        });
+        await assert.rejects(failing, /changed its mind/);
+        assert.equal(await storage.getRun("rolled-back"), undefined, "the transaction was rolled back");
+        const [answer] = await storage.createRuns([newRun("after", { key: "k" })]);
+        assert.equal(answer?.kind, "created", "the key of a run that was rolled back is free");
+      },
+    },
+  ],
+};
+
+/** What a store holds, one part after the other, without what a graceful stop changes. */
+async function snapshot(fixture: StorageFixture, storage: Storage): Promise<readonly unknown[]> {
+  const runs = await fixture.all("runs", {}, 1_000, storage);
+  const artifact = await storage.getArtifact("run-1", "report");
+  return [
+    runs.map(withoutOwners),
+    await fixture.all("tasks", { runId: "run-1" }, 1_000, storage),
+    await fixture.all("logs", { runId: "run-1" }, 1_000, storage),
+    artifact && Buffer.from(artifact.data).toString("hex"),
+    await storage.schedules(),
+  ];
+}
+
+function withoutOwners<Part>(part: Part): Part {
+  return typeof part === "object" && part !== null && "owner" in part ? { ...part, owner: undefined } : part;
+}

@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import type { ContractTopic } from "../contract-case.js";
+import { idsOf, type StorageFixture } from "./fixture.js";
+import { changes, DEFINITION, ended, newRun, runState, START } from "./records.js";
+
+export const claims: ContractTopic<StorageFixture> = {
+  name: "claims",
+  cases: [
+    {
+      name: "claimRuns() gives each run to its caller under an epoch one higher",
+      async check(fixture) {
+        await fixture.register("engine-1");
+        await fixture.create("run-1");
+        const [claimed] = await fixture.claim("engine-1");
+        assert.deepEqual([claimed?.owner, claimed?.epoch, claimed?.status], ["engine-1", 1, "queued"]);
+        assert.deepEqual(await fixture.storage.getRun("run-1"), claimed);
+        await fixture.write("run-1", { run: runState("running") });
+      },
+    },
+    {
+      name: "claimRuns() takes the oldest first, and no more than asked for",
+      async check(fixture) {
+        await fixture.register("engine-1");
+        await fixture.create("run-1", "run-2", "run-3", "run-4", "run-5");
+        assert.deepEqual(idsOf(await fixture.claim("engine-1", 2)), ["run-1", "run-2"]);
+        assert.deepEqual(idsOf(await fixture.claim("engine-1", 2)), ["run-3", "run-4"]);
+        assert.deepEqual(idsOf(await fixture.claim("engine-1", 2)), ["run-5"]);
+        assert.deepEqual(await fixture.claim("engine-1", 2), []);
+      },
+    },
+    {
+      name: "claimRuns() takes a run that was given back before younger ones",
+      async check(fixture) {
+        await fixture.register("engine-1", "engine-2");
+        await fixture.create("old", "young");
+        await fixture.claim("engine-1", 1);
+        await fixture.storage.releaseLease("engine-1");
+        assert.deepEqual(idsOf(await fixture.claim("engine-2", 1)), ["old"]);
+      },
+    },
+    {
+      name: "claimRuns() leaves runs until their time, by the engine's clock",
+      async check({ storage }) {
+        await storage.renewLease("engine-1", 60_000);
+        await storage.createRuns([
+          newRun("later", { availableAt: START + 1_000 }),
+          newRun("due", { availableAt: START }),
+        ]);
+        const claimAt = (now: number) =>
+          storage.claimRuns({ engineId: "engine-1", definitions: [DEFINITION], limit: 10, now });
+        assert.deepEqual(idsOf(await claimAt(START)), ["due"]);
+        assert.deepEqual(await claimAt(START + 999), []);
+        assert.deepEqual(idsOf(await claimAt(START + 1_000)), ["later"]);
+      },
+    },
+    {
+      name: "claimRuns() takes only runs of the definitions the engine has",
+      async check({ storage }) {
+        await storage.renewLease("engine-1", 60_000);
+        await storage.createRuns([
+          newRun("a", { definition: "A" }),
+          newRun("b", { definition: "B" }),
+          newRun("c", { definition: "C" }),
+          newRun("a2", { definition: "A", createdAt: START + 1 }),
+        ]);
+        const claim = (definitions: string[]) =>
+          storage.claimRuns({ engineId: "engine-1", definitions, limit: 10, now: START });
+        assert.deepEqual(await claim([]), []);
+        assert.deepEqual(idsOf(await claim(["A", "D"])), ["a", "a2"]);
+        assert.deepEqual(idsOf(await claim(["B", "C"])).sort(), ["b", "c"]);
+      },
+    },
+    {
+      name: "claimRuns() finds runs of its definitions behind any number of others",
+      async check({ storage }) {
+        await storage.renewLease("engine-1", 60_000);
+        await storage.createRuns(
+          Array.from({ length: 300 }, (_, n) => newRun(`other-${n}`, { definition: "other", createdAt: START + n })),
+        );
+        await storage.createRuns([newRun("own", { createdAt: START + 300 })]);
+        const request = { engineId: "engine-1", definitions: [DEFINITION], limit: 1, now: START };
+        assert.deepEqual(idsOf(await storage.claimRuns(request)), ["own"]);
+      },
+    },
+    {
+      name: "claimRuns() leaves what has an owner with a living lease, the caller's own included",
+      async check(fixture) {
+        await fixture.owned("run-1");
+        await fixture.register("engine-2");
+        assert.deepEqual(await fixture.claim("engine-2"), []);
+        assert.deepEqual(await fixture.claim("engine-1"), []);
+      },
+    },
+    {
+      name: "claimRuns() takes unfinished runs in whatever status, and no finished ones",
+      async check(fixture) {
+        const unfinished = ["queued", "running", "waiting", "paused"] as const;
+        const finished = ["succeeded", "failed", "cancelled", "quarantined"] as const;
+        await fixture.owned(...unfinished, ...finished);
+        await fixture.commit(
+          "engine-1",
+          ...unfinished.map((status) => changes(status, 1, { run: runState(status) })),
+          ...finished.map((status) => changes(status, 1, { run: ended(status) })),
+        );
+        await fixture.storage.releaseLease("engine-1");
+        await fixture.register("engine-2");
+        const claimed = await fixture.claim("engine-2");
+        assert.deepEqual(
+          claimed.map(({ id, status }) => [id, status]),
+          unfinished.map((status) => [status, status]),
+        );
+      },
+    },
+    {
+      name: "claimRuns() gives no run to two callers that ask at once",
+      async check(fixture) {
+        const ids = Array.from({ length: 60 }, (_, n) => `run-${n}`);
+        const engines = Array.from({ length: 6 }, (_, n) => `engine-${n}`);
+        await fixture.register(...engines);
+        await fixture.create(...ids);
+        const claimed = (
+          await Promise.all(engines.flatMap((id) => [fixture.claim(id, 7), fixture.claim(id, 7)]))
+        ).flat();
+        assert.equal(new Set(idsOf(claimed)).size, claimed.length, "a run was given to two callers");
+        for (const id of engines) claimed.push(...(await fixture.claim(id, 60)));
+        assert.deepEqual(idsOf(claimed).sort(), [...ids].sort());
+        for (const { id, owner, epoch } of claimed) {
+          const run = await fixture.run(id);
+          assert.deepEqual([run.owner, run.epoch, epoch], [owner, 1, 1]);
+        }
+      },
+    },
+    {
+      name: "nextWake() knows when the next run is to start",
+      async check({ storage }) {
+        await storage.createRuns([
+          newRun("late", { availableAt: START + 9_000 }),
+          newRun("soon", { availableAt: START + 2_000 }),
+          newRun("due", { availableAt: START }),
+        ]);
+        assert.equal(await storage.nextWake(START), START + 2_000);
+        assert.equal(await storage.nextWake(START + 2_000), START + 9_000);
+        assert.equal(await storage.nextWake(START + 9_000), undefined);
+      },
+    },
+    {
+      name: "nextWake() knows when a lease ends that keeps runs from others",
+      async check(fixture) {
+        assert.equal(await fixture.storage.nextWake(fixture.now), undefined);
+        const { now } = await fixture.storage.renewLease("engine-1", 60_000);
+        await fixture.storage.createRuns([newRun("run-1", { owner: "engine-1" })]);
+        const wake = await fixture.storage.nextWake(now);
+        assert.ok(
+          wake !== undefined && wake > now && wake <= now + 61_000,
+          `the lease ends at ${now + 60_000}: ${wake}`,
+        );
+      },
+    },
+    {
+      name: "nextWake() has nothing to say about runs that have ended",
+      async check(fixture) {
+        await fixture.owned("run-1");
+        await fixture.write("run-1", { run: ended("succeeded") });
+        assert.equal(await fixture.storage.nextWake(fixture.now), undefined);
+      },
+    },
+  ],
+};

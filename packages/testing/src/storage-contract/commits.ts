@@ -1,0 +1,336 @@
+import assert from "node:assert/strict";
+import type { ContractTopic } from "../contract-case.js";
+import { readPages, type StorageFixture } from "./fixture.js";
+import {
+  artifactRecord,
+  attemptRecord,
+  cancelMessage,
+  changes,
+  ended,
+  flush,
+  logRecord,
+  metricRecord,
+  runState,
+  START,
+  taskRecord,
+} from "./records.js";
+
+export const commits: ContractTopic<StorageFixture> = {
+  name: "commits",
+  cases: [
+    {
+      name: "commit() writes everything a flush holds",
+      async check(fixture) {
+        await fixture.owned("run-1");
+        const run = runState("running", { deadlineAt: START + 60_000 });
+        const details = {
+          run,
+          tasks: [taskRecord("run-1", 0), taskRecord("run-1", 1, { status: "retrying", retryAt: START + 50 })],
+          attempts: [attemptRecord("run-1", 0, 1)],
+          logs: [logRecord("run-1", "hello", { data: "j1:[1]" })],
+          metrics: [metricRecord("run-1", "rows", 12.5)],
+          artifacts: [artifactRecord("run-1", "report", Buffer.from("text"))],
+        };
+        await fixture.write("run-1", details);
+        const stored = await fixture.run("run-1");
+        assert.deepEqual({ ...stored, ...run }, stored);
+        assert.deepEqual(await fixture.all("tasks", { runId: "run-1" }), details.tasks);
+        assert.deepEqual(await fixture.all("attempts", { runId: "run-1" }), details.attempts);
+        assert.deepEqual(await fixture.all("logs", { runId: "run-1" }), details.logs);
+        assert.deepEqual(await fixture.all("metrics", { runId: "run-1" }), details.metrics);
+        const { data: _, ...info } = details.artifacts[0]!;
+        assert.deepEqual(await fixture.all("artifacts", { runId: "run-1" }), [info]);
+      },
+    },
+    {
+      name: "commit() without a run state leaves the run as it is",
+      async check(fixture) {
+        await fixture.owned("run-1");
+        await fixture.write("run-1", { run: runState("waiting") });
+        const before = await fixture.run("run-1");
+        await fixture.write("run-1", { tasks: [taskRecord("run-1", 0)] });
+        assert.deepEqual(await fixture.run("run-1"), before);
+      },
+    },
+    {
+      name: "commit() replaces task and attempt records under their identity, and adds the rest",
+      async check(fixture) {
+        await fixture.owned("run-1");
+        const running = { status: "running", finishedAt: undefined, output: undefined } as const;
+        await fixture.write("run-1", {
+          tasks: [
+            taskRecord("run-1", 0, running),
+            taskRecord("run-1", 1, { items: 2 }),
+            taskRecord("run-1", 1, { index: [0], ...running }),
+            taskRecord("run-1", 1, { index: [1], ...running }),
+          ],
+          attempts: [attemptRecord("run-1", 0, 1, { status: "running", finishedAt: undefined })],
+          logs: [logRecord("run-1", "same")],
+        });
+        const error = { name: "Error", message: "boom", code: "E_BOOM" };
+        const replacing = {
+          tasks: [
+            taskRecord("run-1", 0, { status: "failed", attempts: 2, output: undefined, error, reason: "why" }),
+            taskRecord("run-1", 1, { index: [1], output: "j1:11" }),
+          ],
+          attempts: [attemptRecord("run-1", 0, 1, { status: "failed", error }), attemptRecord("run-1", 0, 2)],
+        };
+        await fixture.write("run-1", { ...replacing, logs: [logRecord("run-1", "same")] });
+        assert.deepEqual(await fixture.all("tasks", { runId: "run-1" }), [
+          replacing.tasks[0],
+          taskRecord("run-1", 1, { items: 2 }),
+          taskRecord("run-1", 1, { index: [0], ...running }),
+          replacing.tasks[1],
+        ]);
+        assert.deepEqual(await fixture.all("attempts", { runId: "run-1" }), replacing.attempts);
+        assert.equal((await fixture.all("logs", { runId: "run-1" })).length, 2);
+      },
+    },
+    {
+      name: "commit() writes the changes of many runs",
+      async check(fixture) {
+        const ids = Array.from({ length: 50 }, (_, n) => `run-${n}`);
+        await fixture.owned(...ids);
+        await fixture.commit(
+          "engine-1",
+          ...ids.map((id, n) =>
+            changes(id, 1, { run: runState("running"), tasks: [taskRecord(id, 0, { output: `j1:${n}` })] }),
+          ),
+        );
+        for (const [n, id] of ids.entries()) {
+          assert.equal((await fixture.run(id)).status, "running");
+          assert.equal((await fixture.all("tasks", { runId: id }))[0]?.output, `j1:${n}`);
+        }
+      },
+    },
+    {
+      name: "commit() writes 10,000 tasks in one flush",
+      async check(fixture) {
+        await fixture.owned("run-1");
+        const tasks = Array.from({ length: 10_000 }, (_, n) => taskRecord("run-1", n));
+        const attempts = tasks.map(({ position }) => attemptRecord("run-1", position, 1));
+        await fixture.write("run-1", { run: ended("succeeded"), tasks, attempts });
+        assert.deepEqual(await fixture.all("tasks", { runId: "run-1" }), tasks);
+        assert.equal((await fixture.all("attempts", { runId: "run-1" })).length, 10_000);
+      },
+    },
+    {
+      name: "commit() with a final status releases the run",
+      async check(fixture) {
+        await fixture.owned("run-1");
+        await fixture.write("run-1", { run: ended("succeeded", START + 70) });
+        const { owner, status, finishedAt, epoch } = await fixture.run("run-1");
+        assert.deepEqual([owner, status, finishedAt, epoch], [undefined, "succeeded", START + 70, 1]);
+        await fixture.storage.releaseLease("engine-1");
+        await fixture.register("engine-2");
+        assert.deepEqual(await fixture.claim("engine-2"), []);
+      },
+    },
+    {
+      name: "commit() of a flush id seen before changes nothing and answers ok again",
+      async check(fixture) {
+        await fixture.owned("run-1");
+        const first = flush(
+          "flush-x",
+          "engine-1",
+          changes("run-1", 1, {
+            run: runState("running"),
+            tasks: [taskRecord("run-1", 0)],
+            logs: [logRecord("run-1", "once")],
+            metrics: [metricRecord("run-1", "rows", 1)],
+            artifacts: [artifactRecord("run-1", "report", Buffer.from("1"))],
+          }),
+        );
+        for (const _ of ["first", "again", "and again"]) {
+          assert.deepEqual(await fixture.storage.commit(first), { kind: "ok", fenced: [] });
+        }
+        assert.equal((await fixture.all("logs", { runId: "run-1" })).length, 1);
+        assert.equal((await fixture.all("metrics", { runId: "run-1" })).length, 1);
+        assert.equal((await fixture.all("artifacts", { runId: "run-1" })).length, 1);
+      },
+    },
+    {
+      name: "commit() sent again at once by a caller that gave up waiting is applied once",
+      async check(fixture) {
+        await fixture.owned("run-1");
+        const same = flush("flush-x", "engine-1", changes("run-1", 1, { logs: [logRecord("run-1", "once")] }));
+        const outcomes = await Promise.all([fixture.storage.commit(same), fixture.storage.commit(same)]);
+        for (const outcome of outcomes) assert.deepEqual(outcome, { kind: "ok", fenced: [] });
+        assert.equal((await fixture.all("logs", { runId: "run-1" })).length, 1);
+      },
+    },
+    {
+      name: "commit() sent again does not fence the run that it ended",
+      async check(fixture) {
+        await fixture.owned("run-1");
+        const last = flush("last", "engine-1", changes("run-1", 1, { run: ended("succeeded") }));
+        assert.deepEqual(await fixture.storage.commit(last), { kind: "ok", fenced: [] });
+        assert.deepEqual(await fixture.storage.commit(last), { kind: "ok", fenced: [] });
+      },
+    },
+    {
+      name: "commit() sent again names the fenced runs again",
+      async check(fixture) {
+        await fixture.owned("run-1", "run-2");
+        const mixed = flush(
+          "mixed",
+          "engine-1",
+          changes("run-1", 0),
+          changes("run-2", 1, { run: runState("running") }),
+        );
+        const first = await fixture.storage.commit(mixed);
+        assert.deepEqual(first, { kind: "ok", fenced: ["run-1"] });
+        assert.deepEqual(await fixture.storage.commit(mixed), first);
+      },
+    },
+    {
+      name: "commit() takes each engine's flush ids for its own",
+      async check(fixture) {
+        await fixture.owned("run-1");
+        await fixture.register("engine-2");
+        await fixture.create("run-2");
+        await fixture.claim("engine-2");
+        const write = (engineId: string, runId: string) =>
+          fixture.storage.commit(
+            flush("same-id", engineId, changes(runId, 1, { logs: [logRecord(runId, "written")] })),
+          );
+        await write("engine-1", "run-1");
+        await write("engine-2", "run-2");
+        assert.equal((await fixture.all("logs", { runId: "run-2" })).length, 1);
+      },
+    },
+    {
+      name: "commit() leaves a run alone whose epoch is no longer the given one, and writes the others",
+      async check(fixture) {
+        await fixture.owned("before", "stale", "after");
+        await fixture.storage.send([cancelMessage("message-1", "stale")]);
+        const before = await fixture.run("stale");
+        const everything = {
+          run: ended("failed"),
+          tasks: [taskRecord("stale", 0)],
+          attempts: [attemptRecord("stale", 0, 1)],
+          logs: [logRecord("stale", "from the past")],
+          metrics: [metricRecord("stale", "rows", 1)],
+          artifacts: [artifactRecord("stale", "report", Buffer.from("old"))],
+          consumed: ["message-1"],
+        };
+        const outcome = await fixture.storage.commit(
+          flush(
+            "mixed",
+            "engine-1",
+            changes("before", 1, { tasks: [taskRecord("before", 0)] }),
+            changes("stale", 0, everything),
+            changes("after", 1, { tasks: [taskRecord("after", 0)] }),
+          ),
+        );
+        assert.deepEqual(outcome, { kind: "ok", fenced: ["stale"] });
+        assert.deepEqual(await fixture.run("stale"), before);
+        for (const kind of ["tasks", "attempts", "logs", "metrics", "artifacts"] as const) {
+          assert.deepEqual(await fixture.all(kind, { runId: "stale" }), [], `${kind} of the fenced run`);
+        }
+        assert.equal(await fixture.storage.getArtifact("stale", "report"), undefined);
+        assert.deepEqual(await fixture.messageIds("engine-1"), ["message-1"]);
+        assert.equal((await fixture.all("tasks", { runId: "before" })).length, 1);
+        assert.equal((await fixture.all("tasks", { runId: "after" })).length, 1);
+      },
+    },
+    {
+      name: "commit() fences a run that does not exist",
+      async check(fixture) {
+        await fixture.register("engine-1");
+        const outcome = await fixture.storage.commit(
+          flush("lost", "engine-1", changes("no-such-run", 1, { tasks: [taskRecord("no-such-run", 0)] })),
+        );
+        assert.deepEqual(outcome, { kind: "ok", fenced: ["no-such-run"] });
+        assert.deepEqual(await fixture.all("tasks", { runId: "no-such-run" }), []);
+      },
+    },
+    {
+      name: "commit() is seen as a whole or not at all",
+      async check(fixture) {
+        const ids = ["run-1", "run-2", "run-3"];
+        await fixture.owned(...ids);
+        const tasks = (id: string) => Array.from({ length: 200 }, (_, n) => taskRecord(id, n));
+        let isWriting = true;
+        const writing = fixture
+          .commit("engine-1", ...ids.map((id) => changes(id, 1, { run: ended("succeeded"), tasks: tasks(id) })))
+          .finally(() => {
+            isWriting = false;
+          });
+        try {
+          do {
+            await new Promise((resolve) => setImmediate(resolve)); // or a store in memory would not let the flush on
+            if ((await fixture.run("run-1")).status !== "succeeded") continue;
+            // What one read has seen, every read after it has to see.
+            for (const id of ids) {
+              assert.equal(
+                (await fixture.run(id)).status,
+                "succeeded",
+                "one run of a flush was written before another",
+              );
+              assert.equal(
+                (await fixture.all("tasks", { runId: id })).length,
+                200,
+                "a run was written before its tasks",
+              );
+            }
+          } while (isWriting);
+        } finally {
+          await writing;
+        }
+      },
+    },
+    {
+      name: "commit() of several engines at once writes each one's runs",
+      async check(fixture) {
+        const engines = Array.from({ length: 5 }, (_, n) => `engine-${n}`);
+        await fixture.register(...engines);
+        for (const id of engines) {
+          await fixture.create(`run-of-${id}`);
+          await fixture.claim(id);
+        }
+        const rounds = Array.from({ length: 10 }, (_, n) => n);
+        await Promise.all(
+          engines.map(async (id) => {
+            for (const round of rounds) {
+              const details = {
+                tasks: [taskRecord(`run-of-${id}`, round)],
+                logs: [logRecord(`run-of-${id}`, `${round}`)],
+              };
+              await fixture.commit(id, changes(`run-of-${id}`, 1, details));
+            }
+          }),
+        );
+        for (const id of engines) {
+          const logs = await fixture.all("logs", { runId: `run-of-${id}` });
+          assert.deepEqual(
+            logs.map(({ message }) => message),
+            rounds.map(String),
+          );
+        }
+      },
+    },
+    {
+      name: "loadRun() reads the tasks of a run in the definition's order, items in theirs",
+      async check(fixture) {
+        await fixture.owned("run-1", "run-2");
+        const tasks = [
+          taskRecord("run-1", 0),
+          taskRecord("run-1", 1, { items: 12 }),
+          ...Array.from({ length: 12 }, (_, n) => taskRecord("run-1", 1, { index: [n] })),
+          taskRecord("run-1", 2, { index: [0] }),
+          taskRecord("run-1", 2, { index: [0, 2] }),
+          taskRecord("run-1", 2, { index: [0, 10] }),
+          taskRecord("run-1", 2, { index: [1] }),
+          taskRecord("run-1", 11),
+        ];
+        await fixture.write("run-1", { tasks: [...tasks].reverse() });
+        await fixture.write("run-2", { tasks: [taskRecord("run-2", 0)] });
+        for (const limit of [1, 4, tasks.length, 1_000]) {
+          const loaded = await readPages((page) => fixture.storage.loadRun("run-1", page), limit);
+          assert.deepEqual(loaded, tasks, `in pages of ${limit}`);
+        }
+      },
+    },
+  ],
+};

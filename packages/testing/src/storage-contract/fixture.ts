@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import {
+  type HistoryKind,
+  type HistoryKinds,
+  type Logger,
+  type PageRequest,
+  type RunChanges,
+  type RunRecord,
+  type Storage,
+  WeftlineError,
+} from "weftline";
+import { changes, DEFINITION, flush, newRun, START } from "./records.js";
+
+/** How an adapter's stores come to be. */
+export interface StorageSource {
+  readonly open: (place: string) => Storage | Promise<Storage>;
+  readonly transaction: ((storage: Storage, work: (tx: unknown) => Promise<void>) => Promise<void>) | undefined;
+}
+
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+/** A lease in real time: long enough for a slow machine to do what has to be done before it ends. */
+const REAL_LEASE_MS = 400;
+/** As long as nobody may ever wait for its end. */
+const LONG_LEASE_MS = 3_600_000;
+const { setTimeout: startTimeout } = globalThis;
+
+let places = 0;
+
+/** Empty stores for one case, the clock they are given, and short ways to say what cases say often. */
+export class StorageFixture {
+  /** An open, empty store. */
+  storage!: Storage;
+  readonly source: StorageSource;
+  /** Where its data is kept. No two cases have the same. */
+  readonly place: string;
+  readonly #opened: Storage[] = [];
+  #now = START;
+  #flushes = 0;
+
+  private constructor(source: StorageSource) {
+    this.source = source;
+    this.place = `place-${process.pid}-${++places}`;
+  }
+
+  /** Runs a check on an empty store, and closes everything it opened. */
+  static async with(source: StorageSource, check: (fixture: StorageFixture) => Promise<void>): Promise<void> {
+    const fixture = new StorageFixture(source);
+    try {
+      fixture.storage = await fixture.openAgain();
+      await check(fixture);
+    } finally {
+      for (const storage of fixture.#opened) await storage.close();
+    }
+  }
+
+  /** Another store on the same data. */
+  async openAgain(): Promise<Storage> {
+    const storage = await this.source.open(this.place);
+    this.#opened.push(storage);
+    await this.reopen(storage);
+    return storage;
+  }
+
+  async reopen(storage: Storage): Promise<void> {
+    await storage.open({ log: SILENT, now: () => this.#now });
+  }
+
+  /** The clock that engines go by, and the store too unless it has its own. */
+  get now(): number {
+    return this.#now;
+  }
+
+  // ---- Engines and runs
+
+  /** Engines with leases that hold for the whole case. */
+  async register(...engineIds: string[]): Promise<void> {
+    for (const id of engineIds) await this.storage.renewLease(id, LONG_LEASE_MS);
+  }
+
+  /** An engine whose lease ends when the returned function is called. */
+  async registerBriefly(engineId: string): Promise<() => Promise<void>> {
+    const { now } = await this.storage.renewLease(engineId, REAL_LEASE_MS);
+    const judgesByItsOwnClock = now !== this.#now;
+    return async () => {
+      this.#now += REAL_LEASE_MS;
+      // Only a store with a clock of its own makes anybody wait.
+      if (judgesByItsOwnClock) await passTime(REAL_LEASE_MS);
+    };
+  }
+
+  async create(...ids: string[]): Promise<void> {
+    await this.storage.createRuns(ids.map((id, place) => newRun(id, { createdAt: START + place })));
+  }
+
+  claim(engineId: string, limit = 100, storage = this.storage): Promise<readonly RunRecord[]> {
+    return storage.claimRuns({ engineId, definitions: [DEFINITION], limit, now: this.#now });
+  }
+
+  /** A run that `engine-1` has owned from its start, under epoch 1. */
+  async owned(...ids: string[]): Promise<void> {
+    await this.register("engine-1");
+    await this.storage.createRuns(ids.map((id, place) => newRun(id, { owner: "engine-1", createdAt: START + place })));
+  }
+
+  /** Commits changes of runs that the engine owns. */
+  async commit(engineId: string, ...runs: RunChanges[]): Promise<void> {
+    const outcome = await this.storage.commit(flush(`flush-${++this.#flushes}`, engineId, ...runs));
+    assert.deepEqual(outcome, { kind: "ok", fenced: [] });
+  }
+
+  /** Writes what a case reads later to a run of `engine-1`. */
+  write(runId: string, details: Partial<RunChanges>): Promise<void> {
+    return this.commit("engine-1", changes(runId, 1, details));
+  }
+
+  // ---- Reading
+
+  async run(id: string): Promise<RunRecord> {
+    const run = await this.storage.getRun(id);
+    assert.ok(run, `there is no run "${id}"`);
+    return run;
+  }
+
+  async messageIds(engineId: string): Promise<string[]> {
+    return (await this.storage.receive(engineId)).map((message) => message.id);
+  }
+
+  /** Every record of a listing, page by page. */
+  all<Kind extends HistoryKind>(
+    kind: Kind,
+    query: HistoryKinds[Kind]["query"],
+    limit = 1_000,
+    storage = this.storage,
+  ): Promise<HistoryKinds[Kind]["record"][]> {
+    return readPages((page) => storage.list(kind, query, page), limit);
+  }
+}
+
+export async function readPages<Record>(
+  read: (page: PageRequest) => Promise<{ readonly items: readonly Record[]; readonly next: string | undefined }>,
+  limit: number,
+): Promise<Record[]> {
+  const records: Record[] = [];
+  let cursor: string | undefined;
+  for (let pages = 0; pages < 10_000; pages++) {
+    const page = await read(cursor === undefined ? { limit } : { limit, cursor });
+    assert.ok(page.items.length <= limit, `a page of ${page.items.length} records, and ${limit} were asked for`);
+    records.push(...page.items);
+    if (page.next === undefined) return records;
+    assert.notEqual(page.items.length, 0, "an empty page that is not the last");
+    cursor = page.next;
+  }
+  return assert.fail("the listing does not come to an end");
+}
+
+export function idsOf(records: readonly { readonly id: string }[]): string[] {
+  return records.map(({ id }) => id);
+}
+
+/** The call rejects with this code. */
+export async function rejectsWith(call: Promise<unknown>, code: string, what = ""): Promise<void> {
+  await assert.rejects(call, (error) => {
+    assert.ok(error instanceof WeftlineError, `${what} rejects with a WeftlineError, not with ${String(error)}`);
+    assert.equal(error.code, code, what);
+    return true;
+  });
+}
+
+/** Real time: for stores with a clock of their own, and for hints. */
+export function passTime(ms: number): Promise<void> {
+  return new Promise((resolve) => startTimeout(resolve, ms));
+}
