@@ -4,7 +4,7 @@ import { SHAPES, type Shape } from "./graphs.js";
 
 const [contender, shape, size, rounds] = process.argv.slice(2);
 const graph = SHAPES[shape as Shape](Number(size));
-const run = await CONTENDERS[contender as ContenderName](graph);
+const run: () => Promise<unknown> = await CONTENDERS[contender as ContenderName](graph);
 
 const microsecondsPerTask: number[] = [];
 for (let round = 0; round < Number(rounds); round++) {

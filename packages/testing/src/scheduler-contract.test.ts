@@ -18,7 +18,7 @@ function casesOf(overrides: Overrides): ReadonlyMap<string, () => Promise<void>>
 }
 
 describe("schedulerContract() catches a scheduler that", () => {
-  it.each(BROKEN_SCHEDULERS)("%s", async (_, overrides, caughtBy) => {
+  it.concurrent.each(BROKEN_SCHEDULERS)("%s", async (_, overrides, caughtBy) => {
     const check = casesOf(overrides).get(caughtBy);
     expect(check, `there is no case "${caughtBy}"`).toBeDefined();
     await expect(check!()).rejects.toThrow();
