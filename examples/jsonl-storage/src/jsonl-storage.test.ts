@@ -16,16 +16,6 @@ storageContract({
   it,
   describe,
   open: (place) => jsonlStorage({ file: join(folder, `${place}.jsonl`) }),
-  skip: [
-    {
-      test: "claimRuns() takes a run that was given back before younger ones",
-      reason: "memoryStorage(), which this adapter stands on, does not yet",
-    },
-    {
-      test: "receive() gives the oldest first over all runs",
-      reason: "memoryStorage(), which this adapter stands on, does not yet",
-    },
-  ],
 });
 
 const CONTEXT = { log: { debug() {}, info() {}, warn() {}, error() {} }, now: () => 0 };

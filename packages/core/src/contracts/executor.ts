@@ -80,7 +80,7 @@ export interface RunFacts {
 export interface TaskPort {
   /** Aborts on a timeout, a cancellation or the engine's stop; `reason` is a `WeftlineError`. */
   readonly signal: AbortSignal;
-  /** Calls `fire` once when `signal` aborts; for executors, as it is cheaper than a listener on a signal nobody else reads. */
+  /** Calls `fire` once when `signal` aborts; for executors, as it is cheaper than a listener on a signal nobody else reads. A later callback replaces it. */
   whenAborted(fire: () => void): void;
   log(level: LogLevel, message: string, data: unknown): void;
   metric(name: string, value: number): void;

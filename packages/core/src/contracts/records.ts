@@ -239,6 +239,7 @@ export interface PageRequest {
   readonly cursor?: Cursor;
 }
 
+/** Full, or the last one: never empty before the end. */
 export interface Page<Record> {
   readonly items: readonly Record[];
   /** Where the next page begins; `undefined` on the last. */

@@ -49,7 +49,10 @@ export interface StorageCapabilities {
 export interface Storage {
   readonly supports: StorageCapabilities;
 
-  /** Makes the store ready: connects, checks or creates its schema. May be called again after `close()` or a failure. */
+  /**
+   * Makes the store ready: connects, checks or creates its schema. May be called again after `close()` or a failure.
+   * A durable store for one process gives back the runs of every engine that did not release its lease: it is dead.
+   */
   open(context: StorageContext): Promise<void>;
   /** Releases every handle; a second call does nothing. Calls that come later reject with `STORAGE_CLOSED`. */
   close(): Promise<void>;
@@ -80,15 +83,16 @@ export interface Storage {
   ): Promise<readonly CreateResult[]>;
   /**
    * Takes up to `limit` unfinished runs that are due and have no owner with a living lease, oldest first, each under an
-   * epoch one higher. No two callers receive the same run.
+   * epoch one higher. No two callers receive the same run. Rejects with `LEASE_LOST` for an engine without a lease.
    */
   claimRuns(request: ClaimRequest, options?: CallOptions): Promise<readonly RunRecord[]>;
   /** The task records of a run in pages, in the definition's order: all a new owner needs to go on. */
   loadRun(runId: string, page: PageRequest, options?: CallOptions): Promise<Page<TaskRecord>>;
   /**
-   * One group commit: the changes of many runs, atomically. A run whose epoch is no longer the given one is left alone
-   * and named in `fenced`; the others are written. For an engine without a lease all of them are fenced. A flush id seen before (among the engine's recent ones) changes
-   * nothing and answers `ok` again. Task and attempt records replace what is stored under their identity.
+   * One group commit: the changes of many runs, atomically. A run that the engine does not own under the given epoch is
+   * left alone and named in `fenced`; the others are written. For an engine without a lease all of them are fenced. The
+   * engine's previous flush id, sent again, changes nothing and gives the answer it gave, `fenced` included. Task and
+   * attempt records replace what is stored under their identity.
    *
    * A rejected promise counts as `unknown`.
    */
@@ -99,7 +103,8 @@ export interface Storage {
   /**
    * Leaves messages, answering in the same order. In the same change `resume` puts a finished run that did not succeed
    * back to `queued`, and a `cancel` of a whole run makes one that is to start later due at once, so that an engine
-   * takes it up and ends it.
+   * takes it up and ends it. Refused: `RUN_UNKNOWN`; `RUN_FINISHED` for a run that has ended, and for the resume of one
+   * that succeeded; `RUN_ACTIVE` for the resume of one that has not ended.
    */
   send(messages: readonly RunMessage[], options?: CallOptions): Promise<readonly SendResult[]>;
   /** The unconsumed messages of all runs the engine owns, oldest first. They stay until a commit consumes them. */
@@ -174,7 +179,7 @@ export interface Flush {
 export interface RunChanges {
   readonly runId: string;
   readonly epoch: number;
-  /** The run's own new state; a final status also releases the run. */
+  /** The run's own new state; a final status also releases the run and empties its inbox. */
   readonly run: RunState | undefined;
   readonly tasks: readonly TaskRecord[];
   readonly attempts: readonly AttemptRecord[];

@@ -130,6 +130,24 @@ describe("start()", () => {
     },
   );
 
+  it("F57 starts an executor once, however often start() is tried, and stops it once", async () => {
+    const calls: string[] = [];
+    const counted: Executor = {
+      supports: { killable: true, remote: false, memoryLimit: false },
+      slots: 1,
+      execute: () => Promise.reject(new Error("never started")),
+      start: async () => void calls.push("start"),
+      stop: async () => void calls.push("stop"),
+    };
+    const faulty = new FaultyStorage();
+    faulty.once("renewLease", failsBefore);
+    const engine = testEngine({ pipelines: [quick], storage: faulty.storage, executors: { counted } });
+    await expect(engine.start()).rejects.toThrow("connection refused");
+    await engine.start();
+    await engine.stop();
+    expect(calls).toEqual(["start", "stop"]);
+  });
+
   it("F57 fails with its executor, and stop() afterwards ends everything", async () => {
     let stops = 0;
     const broken: Executor = {

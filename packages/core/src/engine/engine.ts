@@ -68,6 +68,7 @@ export class Engine {
   #opening: Promise<void> | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
+  readonly #startedExecutors = new Set<Executor>();
   #isRunning = false;
   #unlisten: (() => Promise<void>) | undefined;
 
@@ -259,7 +260,18 @@ export class Engine {
     const { clock, executors, limits, resources } = this.#settings;
     const pipelines = new Map(this.#settings.pipelines.map((pipeline) => [pipeline.id, pipeline]));
     const host = { log: this.#log, clock, pipelines, resources, limits };
-    for (const executor of new Set(executors.values())) await executor.start(host);
+    for (const executor of executors.values()) {
+      if (this.#startedExecutors.has(executor)) continue; // also when start() is called again after a failure
+      await executor.start(host);
+      this.#startedExecutors.add(executor);
+    }
+  }
+
+  async #stopExecutors(): Promise<void> {
+    for (const executor of this.#startedExecutors) {
+      this.#startedExecutors.delete(executor);
+      await this.#attempt("stop an executor", () => executor.stop({ graceMs: this.#settings.graceMs }));
+    }
   }
 
   #onHint(hint: StorageHint): void {
@@ -271,16 +283,17 @@ export class Engine {
 
   async #stop(graceMs: number): Promise<void> {
     await this.#starting?.catch(() => undefined);
-    if (this.#isRunning) await this.#shutDown(graceMs);
+    if (this.#isRunning) await this.#drain(graceMs);
     this.#isRunning = false;
+    await this.#stopExecutors();
     this.#ends.close(engineStoppedFor("wait for a run"));
     const opened = this.#opening;
     if (opened) await this.#attempt("close storage", () => opened.then(() => this.#storage.close()));
     this.#events.clear();
   }
 
-  async #shutDown(graceMs: number): Promise<void> {
-    const { executors, scheduler } = this.#settings;
+  async #drain(graceMs: number): Promise<void> {
+    const { scheduler } = this.#settings;
     const { dispatcher, journal } = this.#core;
     await this.#attempt("stop the scheduler", () => scheduler.stop());
     await this.#ownership.close();
@@ -296,9 +309,7 @@ export class Engine {
       this.#log.error({}, "the store did not confirm the last changes; the next engine does again what they hold");
     }
     for (const run of this.#ownership.active.values()) run.close();
-    for (const executor of new Set(executors.values())) {
-      await this.#attempt("stop an executor", () => executor.stop({ graceMs: this.#settings.graceMs }));
-    }
+    await this.#stopExecutors(); // before others may start what these still run
     await this.#attempt("end the subscription to storage", async () => this.#unlisten?.());
     await this.#attempt("release the lease", () => this.#storage.releaseLease(this.id));
   }

@@ -56,6 +56,11 @@ class MemoryStorage implements Storage {
   readonly #withMessages = new Set<RunStore>();
   readonly #schedules = new Map<string, ScheduleRecord>();
   readonly #listeners = new Set<(hint: StorageHint) => void>();
+  /** Runs that were given back, or opened again, stand behind younger ones. */
+  #isFreeUnsorted = false;
+  /** When each waiting message arrived, among all. */
+  readonly #arrivals = new WeakMap<RunMessage, number>();
+  #arrived = 0;
   #sequence = 0;
   #opened = 0;
   #context: StorageContext | undefined;
@@ -104,7 +109,7 @@ class MemoryStorage implements Storage {
     this.#freeOrphans();
     const engine = this.#engine(request.engineId);
     const claimed: RunRecord[] = [];
-    for (const run of this.#free) {
+    for (const run of this.#freeOldestFirst()) {
       if (claimed.length === request.limit) break;
       if (run.record.availableAt > request.now || !request.definitions.includes(run.record.definition)) continue;
       run.record = { ...run.record, owner: request.engineId, epoch: run.record.epoch + 1 };
@@ -147,7 +152,7 @@ class MemoryStorage implements Storage {
     this.#now();
     const messages: RunMessage[] = [];
     for (const run of this.#withMessages) if (run.record.owner === engineId) messages.push(...run.inbox);
-    return messages;
+    return messages.sort((a, b) => this.#arrivals.get(a)! - this.#arrivals.get(b)!);
   }
 
   async nextWake(now: EpochMs): Promise<EpochMs | undefined> {
@@ -162,6 +167,7 @@ class MemoryStorage implements Storage {
   }
 
   async listen(onHint: (hint: StorageHint) => void): Promise<() => Promise<void>> {
+    this.#now();
     this.#listeners.add(onHint);
     return async () => {
       this.#listeners.delete(onHint);
@@ -299,12 +305,14 @@ class MemoryStorage implements Storage {
       if (run.record.status === "succeeded") return { kind: "refused", code: "RUN_FINISHED" };
       run.record = { ...run.record, status: "queued", finishedAt: undefined, error: undefined };
       this.#free.add(run);
+      this.#isFreeUnsorted = true;
     } else if (finished) {
       return { kind: "refused", code: "RUN_FINISHED" };
     } else if (message.task === undefined && message.sentAt < run.record.availableAt) {
       run.record = { ...run.record, availableAt: message.sentAt };
     }
     run.inbox.push(message);
+    this.#arrivals.set(message, ++this.#arrived);
     this.#withMessages.add(run);
     return { kind: "sent" };
   }
@@ -318,7 +326,18 @@ class MemoryStorage implements Storage {
     }
   }
 
+  #freeOldestFirst(): Iterable<RunStore> {
+    if (this.#isFreeUnsorted) {
+      const runs = [...this.#free].sort((a, b) => a.sequence - b.sequence);
+      this.#free.clear();
+      for (const run of runs) this.#free.add(run);
+      this.#isFreeUnsorted = false;
+    }
+    return this.#free;
+  }
+
   #setFree(run: RunStore): void {
+    this.#isFreeUnsorted = true;
     run.record = { ...run.record, owner: undefined };
     this.#free.add(run);
   }
