@@ -5,6 +5,7 @@ it("weftline exports exactly these values", () => {
   expect(Object.keys(weftline).sort()).toMatchInlineSnapshot(`
     [
       "ERROR_CODES",
+      "EVENT_NAMES",
       "NonRetryableError",
       "RUN_STATUSES",
       "RetryAfter",
@@ -18,6 +19,7 @@ it("weftline exports exactly these values", () => {
       "cron",
       "decode",
       "describeError",
+      "durationMs",
       "encode",
       "every",
       "inProcess",

@@ -2,7 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { inspect } from "node:util";
 import {
   createEngine,
-  type EngineEventName,
+  EVENT_NAMES,
   type Logger,
   type NamedEvent,
   type Pipeline,
@@ -128,22 +128,9 @@ function makeView(model: ProgressModel, { json, quiet, stack }: RunOptions, io: 
   return isLive ? liveView(model, io, colorsFor(io)) : plainView(model, io.stdout);
 }
 
-const EVENTS: Readonly<Record<EngineEventName, true>> = {
-  "run:started": true,
-  "run:finished": true,
-  "task:started": true,
-  "task:retrying": true,
-  "task:expanded": true,
-  "task:finished": true,
-  "task:failed": true,
-  "task:progress": true,
-  "task:log": true,
-  "task:late": true,
-};
-
 /** Hears every event of one run. Not `handle.events()`: that drops some when a reader is slow. */
 function listen(engine: Engine, runId: string, hear: (event: NamedEvent) => void): void {
-  for (const name of Object.keys(EVENTS) as EngineEventName[]) {
+  for (const name of EVENT_NAMES) {
     engine.on(name, (event) => {
       if (event.runId === runId) hear({ name, ...event } as NamedEvent);
     });

@@ -50,6 +50,20 @@ export interface EngineEvents {
   "task:late": TaskEvent & { readonly status: AttemptStatus };
 }
 export type EngineEventName = keyof EngineEvents;
+/** The name of every event. Written as a record, so that one that is missing does not compile. */
+export const EVENT_NAMES = Object.keys({
+  "run:started": true,
+  "run:finished": true,
+  "task:started": true,
+  "task:retrying": true,
+  "task:expanded": true,
+  "task:finished": true,
+  "task:failed": true,
+  "task:progress": true,
+  "task:log": true,
+  "task:late": true,
+} satisfies Record<EngineEventName, true>) as readonly EngineEventName[];
+
 export type EngineListener<Name extends EngineEventName> = (event: EngineEvents[Name]) => void;
 
 /** Emits to listeners that cannot break what they listen to: their faults are counted, reported, and go no further. */

@@ -11,7 +11,7 @@ export type {
   TimeoutOptions,
 } from "./define/options.js";
 export type { MapContext, Resources, TaskContext, TaskFacts, TaskLog } from "./define/context.js";
-export type { Duration } from "./define/duration.js";
+export { type Duration, durationMs } from "./define/duration.js";
 export { TRIGGER_RULES, type TriggerRule } from "./define/trigger-rules.js";
 export {
   cron,
@@ -38,7 +38,14 @@ export { timerScheduler } from "./defaults/timer-scheduler.js";
 export type { CancelOptions, PageOptions, Runs } from "./engine/runs.js";
 export type { LogInfo, RunInfo, TaskInfo } from "./engine/views.js";
 export type { ScheduleInfo, Schedules } from "./engine/schedules.js";
-export type { EngineEventName, EngineEvents, EngineListener, RunEvent, TaskEvent } from "./events.js";
+export {
+  type EngineEventName,
+  type EngineEvents,
+  type EngineListener,
+  EVENT_NAMES,
+  type RunEvent,
+  type TaskEvent,
+} from "./events.js";
 export { RunCancelledError, RunFailedError, type TaskFailure, taskName } from "./engine/errors.js";
 export { ERROR_CODES, type ErrorCode, WeftlineError } from "./errors.js";
 export { describeError, type ErrorRecord } from "./values/error-record.js";

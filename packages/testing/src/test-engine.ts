@@ -2,8 +2,8 @@ import {
   createEngine,
   type Duration,
   type Engine,
-  type EngineEventName,
   type EngineOptions,
+  EVENT_NAMES,
   type Executor,
   inProcess,
   isRunFinished,
@@ -303,22 +303,9 @@ function countedIds(storage: Storage): () => string {
   };
 }
 
-const EVENT_NAMES: Readonly<Record<EngineEventName, true>> = {
-  "run:started": true,
-  "run:finished": true,
-  "task:started": true,
-  "task:retrying": true,
-  "task:expanded": true,
-  "task:finished": true,
-  "task:failed": true,
-  "task:progress": true,
-  "task:log": true,
-  "task:late": true,
-};
-
 function recordEvents(engine: Engine): readonly NamedEvent[] {
   const events: NamedEvent[] = [];
-  for (const name of Object.keys(EVENT_NAMES) as EngineEventName[]) {
+  for (const name of EVENT_NAMES) {
     engine.on(name, (event) => void events.push({ name, ...event } as NamedEvent));
   }
   return events;

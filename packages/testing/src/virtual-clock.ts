@@ -1,5 +1,5 @@
-import type { Clock, Duration, EpochMs } from "weftline";
-import { epochMs, type Moment, milliseconds } from "./moments.js";
+import { type Clock, type Duration, durationMs, type EpochMs } from "weftline";
+import { epochMs, type Moment } from "./moments.js";
 
 /** Turns of the event loop without any activity after which nothing more is expected to happen by itself. */
 const QUIET_TURNS = 4;
@@ -83,7 +83,7 @@ export class VirtualClock implements Clock {
   sleep(duration: Duration, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
-      const clear = this.timer(this.#now + milliseconds(duration), () => {
+      const clear = this.timer(this.#now + durationMs(duration, "this duration"), () => {
         signal?.removeEventListener("abort", giveUp);
         resolve();
       });
@@ -119,7 +119,7 @@ export class VirtualClock implements Clock {
 
   /** Goes on by `duration`, firing every timer on the way at its own moment. */
   advance(duration: Duration): Promise<void> {
-    return this.advanceTo(this.#now + milliseconds(duration));
+    return this.advanceTo(this.#now + durationMs(duration, "this duration"));
   }
 
   /** Goes on until `moment`, firing every timer up to it, that moment included. @throws {RangeError} For the past. */

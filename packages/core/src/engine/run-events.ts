@@ -1,18 +1,5 @@
-import type { EngineEventName, EngineEvents, EventHub } from "../events.js";
+import { type EngineEvents, EVENT_NAMES, type EventHub } from "../events.js";
 import type { NamedEvent } from "./run-handle.js";
-
-const NAMES: Readonly<Record<EngineEventName, true>> = {
-  "run:started": true,
-  "run:finished": true,
-  "task:started": true,
-  "task:retrying": true,
-  "task:expanded": true,
-  "task:finished": true,
-  "task:failed": true,
-  "task:progress": true,
-  "task:log": true,
-  "task:late": true,
-};
 
 /** How many events may wait for a slow reader; then the oldest are dropped, as a reader must not hold up the engine. */
 const MAX_WAITING = 10_000;
@@ -22,7 +9,7 @@ export function runEvents(hub: EventHub, runId: string, ended: Promise<unknown>)
   const waiting: NamedEvent[] = [];
   let wake: () => void = () => {};
   let isOver = false;
-  const unsubscribe = (Object.keys(NAMES) as EngineEventName[]).map((name) =>
+  const unsubscribe = EVENT_NAMES.map((name) =>
     hub.on(name, (event: EngineEvents[typeof name]) => {
       if (event.runId !== runId) return;
       if (waiting.length === MAX_WAITING) waiting.shift();
