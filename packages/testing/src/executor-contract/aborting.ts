@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import { type ExecutorFixture, passTime, RecordingPort, within } from "./fixture.js";
 
@@ -77,7 +78,7 @@ export const aborting: ContractTopic<ExecutorFixture> = {
         const outcome = await execution.outcome;
         execution.port.abort();
         await passTime(20);
-        assert.deepEqual(await execution.outcome, outcome);
+        assertEqual(await execution.outcome, outcome);
         assert.equal(fixture.clock.pendingTimers, 0, "the abort of an ended attempt left a timer");
         assert.equal(await fixture.returned("echo", "alive"), "alive");
       },

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { encode } from "weftline";
+import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import type { ExecutorFixture } from "./fixture.js";
 
@@ -18,9 +19,9 @@ export const context: ContractTopic<ExecutorFixture> = {
           nothing: encoded(undefined),
         };
         const seen = (await fixture.returned("describe", params, { input })) as { input: object; params: unknown };
-        assert.deepEqual(seen.params, params);
-        assert.deepEqual(seen.input, { text: "j1:{}", map: new Map([[1, { deep: [null] }]]), nothing: undefined });
-        assert.deepEqual(Object.keys(seen.input).sort(), ["map", "nothing", "text"]);
+        assertEqual(seen.params, params);
+        assertEqual(seen.input, { text: "j1:{}", map: new Map([[1, { deep: [null] }]]), nothing: undefined });
+        assertEqual(Object.keys(seen.input).sort(), ["map", "nothing", "text"]);
       },
     },
     {
@@ -28,7 +29,7 @@ export const context: ContractTopic<ExecutorFixture> = {
       async check(fixture) {
         const details = { index: [3], item: encoded({ id: 7n }) };
         const seen = (await fixture.returned("describe-item", {}, details)) as { item: unknown; index: number };
-        assert.deepEqual([seen.item, seen.index], [{ id: 7n }, 3]);
+        assertEqual([seen.item, seen.index], [{ id: 7n }, 3]);
         const falsy = (await fixture.returned("describe-item", {}, { index: [0], item: encoded(0) })) as {
           item: unknown;
         };
@@ -50,8 +51,8 @@ export const context: ContractTopic<ExecutorFixture> = {
           string,
           unknown
         >;
-        assert.deepEqual(seen.run, run);
-        assert.deepEqual(seen.attempt, 3);
+        assertEqual(seen.run, run);
+        assertEqual(seen.attempt, 3);
         assert.equal((seen.task as { id: string }).id, "describe");
       },
     },
@@ -81,7 +82,7 @@ export const context: ContractTopic<ExecutorFixture> = {
         const job = fixture.job("change-everything", params, { input });
         for (const _ of ["first", "second"]) {
           const outcome = await fixture.execute(job).outcome;
-          assert.deepEqual(outcome, { kind: "succeeded", output: "j1:[2,3]" });
+          assertEqual(outcome, { kind: "succeeded", output: "j1:[2,3]" });
         }
       },
     },
@@ -91,7 +92,7 @@ export const context: ContractTopic<ExecutorFixture> = {
         const count = Math.min(fixture.executor.slots, 8);
         for (let round = 0; round < 3; round++) {
           const values = Array.from({ length: count }, (_, n) => `${round}/${n}`);
-          assert.deepEqual(await Promise.all(values.map((value) => fixture.returned("echo", value))), values);
+          assertEqual(await Promise.all(values.map((value) => fixture.returned("echo", value))), values);
         }
       },
     },

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import { ODD_THROW_NAMES } from "../contract-pipelines.js";
 import { type ExecutorFixture, MAX_BYTES } from "./fixture.js";
@@ -10,20 +11,20 @@ export const outcomes: ContractTopic<ExecutorFixture> = {
       name: "execute() gives what the function returned, encoded",
       async check(fixture) {
         const value = { a: [1, "two", null], at: new Date(5), map: new Map([["k", new Set([1n])]]), none: undefined };
-        assert.deepEqual(await fixture.returned("echo", value), value);
-        assert.deepEqual(await fixture.run("echo", { plain: [1] }), { kind: "succeeded", output: 'j1:{"plain":[1]}' });
+        assertEqual(await fixture.returned("echo", value), value);
+        assertEqual(await fixture.run("echo", { plain: [1] }), { kind: "succeeded", output: 'j1:{"plain":[1]}' });
       },
     },
     {
       name: "execute() tells an error with its name, message, code and causes, as data",
       async check(fixture) {
         const { error, retryable, retryAfterMs } = await fixture.failed("fail");
-        assert.deepEqual([retryable, retryAfterMs], [true, undefined]);
-        assert.deepEqual([error.name, error.message, error.code], ["RangeError", "it failed 🪡", "E_FAILED"]);
-        assert.deepEqual([error.cause?.name, error.cause?.message], ["TypeError", "the cause"]);
+        assertEqual([retryable, retryAfterMs], [true, undefined]);
+        assertEqual([error.name, error.message, error.code], ["RangeError", "it failed 🪡", "E_FAILED"]);
+        assertEqual([error.cause?.name, error.cause?.message], ["TypeError", "the cause"]);
         assert.equal(error.cause?.cause?.message, "the cause's cause");
         assert.ok(error.stack?.includes("it failed"), "the stack is part of the record");
-        assert.deepEqual(structuredClone(error), error);
+        assertEqual(structuredClone(error), error);
       },
     },
     {
@@ -39,7 +40,7 @@ export const outcomes: ContractTopic<ExecutorFixture> = {
       name: "execute() says that a NonRetryableError is not worth another attempt",
       async check(fixture) {
         const { error, retryable } = await fixture.failed("give-up");
-        assert.deepEqual([retryable, error.name, error.message], [false, "NonRetryableError", "there is no point"]);
+        assertEqual([retryable, error.name, error.message], [false, "NonRetryableError", "there is no point"]);
       },
     },
     {
@@ -52,13 +53,13 @@ export const outcomes: ContractTopic<ExecutorFixture> = {
       name: "execute() hands on the delay that RetryAfter asks for",
       async check(fixture) {
         const { retryable, retryAfterMs } = await fixture.failed("ask-later");
-        assert.deepEqual([retryable, retryAfterMs], [true, 30_000]);
+        assertEqual([retryable, retryAfterMs], [true, 30_000]);
       },
     },
     {
       name: "execute() gives SkipTask as skipped, with its reason",
       async check(fixture) {
-        assert.deepEqual(await fixture.run("nothing-to-do"), { kind: "skipped", reason: "nothing new" });
+        assertEqual(await fixture.run("nothing-to-do"), { kind: "skipped", reason: "nothing new" });
       },
     },
     {
@@ -71,7 +72,7 @@ export const outcomes: ContractTopic<ExecutorFixture> = {
       name: "execute() refuses an output that cannot be stored with OUTPUT_NOT_SERIALIZABLE, for good",
       async check(fixture) {
         const { error, retryable } = await fixture.failed("return-function");
-        assert.deepEqual([error.code, retryable], ["OUTPUT_NOT_SERIALIZABLE", false]);
+        assertEqual([error.code, retryable], ["OUTPUT_NOT_SERIALIZABLE", false]);
         assert.match(error.message, /nested/);
       },
     },
@@ -81,14 +82,14 @@ export const outcomes: ContractTopic<ExecutorFixture> = {
         const fits = await fixture.returned("return-much", { length: MAX_BYTES - 100 });
         assert.equal((fits as string).length, MAX_BYTES - 100);
         const { error, retryable } = await fixture.failed("return-much", { length: MAX_BYTES + 1 });
-        assert.deepEqual([error.code, retryable], ["OUTPUT_TOO_LARGE", false]);
+        assertEqual([error.code, retryable], ["OUTPUT_TOO_LARGE", false]);
       },
     },
     {
       name: "execute() refuses a branch's choice that is no text with BRANCH_INVALID, for good",
       async check(fixture) {
         const { error, retryable } = await fixture.failed("choose");
-        assert.deepEqual([error.code, retryable], ["BRANCH_INVALID", false]);
+        assertEqual([error.code, retryable], ["BRANCH_INVALID", false]);
       },
     },
     {
@@ -96,7 +97,7 @@ export const outcomes: ContractTopic<ExecutorFixture> = {
       async check(fixture) {
         for (const details of [{}, { pipeline: "no-such-pipeline" }]) {
           const { error, retryable } = await fixture.failed("no-such-task", {}, details);
-          assert.deepEqual([error.code, retryable], ["TASK_NOT_FOUND", false]);
+          assertEqual([error.code, retryable], ["TASK_NOT_FOUND", false]);
         }
         const { error } = await fixture.failed("echo", {}, { pipeline: "no-such-pipeline" });
         assert.equal(error.code, "TASK_NOT_FOUND");

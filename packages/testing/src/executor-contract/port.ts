@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import { type ExecutorFixture, passTime } from "./fixture.js";
 
@@ -13,8 +14,8 @@ export const port: ContractTopic<ExecutorFixture> = {
         const execution = fixture.execute(fixture.job("speak"));
         const outcome = await execution.outcome;
         const heard = [...execution.port.calls];
-        assert.deepEqual(outcome, { kind: "succeeded", output: 'j1:"said"' });
-        assert.deepEqual(heard, [
+        assertEqual(outcome, { kind: "succeeded", output: 'j1:"said"' });
+        assertEqual(heard, [
           ["log", "info", "first", { n: 1 }],
           ["metric", "rows", 1.5],
           ["progress", 0.25, "a quarter"],
@@ -30,7 +31,7 @@ export const port: ContractTopic<ExecutorFixture> = {
         if (fixture.executor.slots < 2) return;
         const [first, second] = [fixture.execute(fixture.job("speak")), fixture.execute(fixture.job("echo"))];
         await Promise.all([first.outcome, second.outcome]);
-        assert.deepEqual([first.port.calls.length, second.port.calls.length], [6, 0]);
+        assertEqual([first.port.calls.length, second.port.calls.length], [6, 0]);
       },
     },
     {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import { passTime, type SchedulerFixture } from "./fixture.js";
 
@@ -44,7 +45,7 @@ export const waking: ContractTopic<SchedulerFixture> = {
         for (const instant of [HOUR_MS, 2 * HOUR_MS, 2 * HOUR_MS + 1_000, 26 * HOUR_MS]) {
           await fixture.expectCallAt(start + instant, `the instant after ${instant} ms`);
         }
-        assert.deepEqual(fixture.instants, []);
+        assertEqual(fixture.instants, []);
       },
     },
     {
@@ -103,7 +104,7 @@ export const waking: ContractTopic<SchedulerFixture> = {
         await expectRecovery(fixture);
         fixture.onDue = async () => {};
         await expectRecovery(fixture);
-        assert.deepEqual(fixture.instants, []);
+        assertEqual(fixture.instants, []);
       },
     },
     {
@@ -132,7 +133,7 @@ export const waking: ContractTopic<SchedulerFixture> = {
         } finally {
           process.off("unhandledRejection", note);
         }
-        assert.deepEqual(unhandled, []);
+        assertEqual(unhandled, []);
       },
     },
   ],

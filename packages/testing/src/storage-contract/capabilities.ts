@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Storage, StorageHint } from "weftline";
+import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import { idsOf, passTime, type StorageFixture } from "./fixture.js";
 import {
@@ -60,7 +61,7 @@ export const capabilities: ContractTopic<StorageFixture> = {
         const { manyProcesses, hostTransactions, notify, durable } = fixture.storage.supports;
         for (const flag of [manyProcesses, hostTransactions, notify, durable]) assert.equal(typeof flag, "boolean");
         const fresh = await fixture.source.open(`${fixture.place}-fresh`);
-        assert.deepEqual({ ...fresh.supports }, { ...fixture.storage.supports });
+        assertEqual({ ...fresh.supports }, { ...fixture.storage.supports });
       },
     },
     {
@@ -139,20 +140,16 @@ export const capabilities: ContractTopic<StorageFixture> = {
         await fixture.storage.close();
 
         const again = await fixture.openAgain();
-        assert.deepEqual(
-          await snapshot(fixture, again),
-          before,
-          "an open() of the same place has to find the same data",
-        );
+        assertEqual(await snapshot(fixture, again), before, "an open() of the same place has to find the same data");
         await again.renewLease("engine-2", 60_000);
         const claimed = await fixture.claim("engine-2", 10, again);
-        assert.deepEqual(claimed.map(({ id, epoch }) => [id, epoch]).sort(), [
+        assertEqual(claimed.map(({ id, epoch }) => [id, epoch]).sort(), [
           ["keyed", 1],
           ["run-1", 2],
         ]);
-        assert.deepEqual(idsOf(await again.receive("engine-2")), ["m1"]);
+        assertEqual(idsOf(await again.receive("engine-2")), ["m1"]);
         const [conflict] = await again.createRuns([newRun("other", { key: "k", fingerprint: "other" })]);
-        assert.deepEqual(conflict, { kind: "conflict", runId: "keyed" });
+        assertEqual(conflict, { kind: "conflict", runId: "keyed" });
       },
     },
     {
@@ -167,7 +164,7 @@ export const capabilities: ContractTopic<StorageFixture> = {
         const again = await fixture.openAgain();
         await again.renewLease("engine-2", Number.POSITIVE_INFINITY);
         const claimed = await fixture.claim("engine-2", 10, again);
-        assert.deepEqual(
+        assertEqual(
           claimed.map(({ id, epoch }) => [id, epoch]),
           [["run-1", 2]],
         );
@@ -199,13 +196,13 @@ export const capabilities: ContractTopic<StorageFixture> = {
         await runOut();
         await fixture.claim("engine-2", 10, other);
         const owners = await fixture.all("runs", {});
-        assert.deepEqual(
+        assertEqual(
           owners.map(({ owner }) => owner),
           ["engine-2", "engine-2", "engine-2"],
         );
         const late = mine.map(({ id, epoch }) => changes(id, epoch, { run: ended("failed") }));
         const outcome = await fixture.storage.commit({ id: "late", engineId: "engine-1", runs: late });
-        assert.deepEqual(outcome, { kind: "ok", fenced: idsOf(mine) });
+        assertEqual(outcome, { kind: "ok", fenced: idsOf(mine) });
       },
     },
     {
@@ -216,7 +213,7 @@ export const capabilities: ContractTopic<StorageFixture> = {
         await fixture.storage.createRuns([newRun("run-1", { owner: "engine-1" })]);
         assert.equal(await fixture.storage.nextWake(fixture.now), undefined);
         await fixture.register("engine-2");
-        assert.deepEqual(await fixture.claim("engine-2"), []);
+        assertEqual(await fixture.claim("engine-2"), []);
       },
     },
     {

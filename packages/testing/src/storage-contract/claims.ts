@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import { idsOf, type StorageFixture } from "./fixture.js";
 import { changes, DEFINITION, ended, newRun, runState, START } from "./records.js";
@@ -12,8 +13,8 @@ export const claims: ContractTopic<StorageFixture> = {
         await fixture.register("engine-1");
         await fixture.create("run-1");
         const [claimed] = await fixture.claim("engine-1");
-        assert.deepEqual([claimed?.owner, claimed?.epoch, claimed?.status], ["engine-1", 1, "queued"]);
-        assert.deepEqual(await fixture.storage.getRun("run-1"), claimed);
+        assertEqual([claimed?.owner, claimed?.epoch, claimed?.status], ["engine-1", 1, "queued"]);
+        assertEqual(await fixture.storage.getRun("run-1"), claimed);
         await fixture.write("run-1", { run: runState("running") });
       },
     },
@@ -22,10 +23,10 @@ export const claims: ContractTopic<StorageFixture> = {
       async check(fixture) {
         await fixture.register("engine-1");
         await fixture.create("run-1", "run-2", "run-3", "run-4", "run-5");
-        assert.deepEqual(idsOf(await fixture.claim("engine-1", 2)), ["run-1", "run-2"]);
-        assert.deepEqual(idsOf(await fixture.claim("engine-1", 2)), ["run-3", "run-4"]);
-        assert.deepEqual(idsOf(await fixture.claim("engine-1", 2)), ["run-5"]);
-        assert.deepEqual(await fixture.claim("engine-1", 2), []);
+        assertEqual(idsOf(await fixture.claim("engine-1", 2)), ["run-1", "run-2"]);
+        assertEqual(idsOf(await fixture.claim("engine-1", 2)), ["run-3", "run-4"]);
+        assertEqual(idsOf(await fixture.claim("engine-1", 2)), ["run-5"]);
+        assertEqual(await fixture.claim("engine-1", 2), []);
       },
     },
     {
@@ -35,7 +36,7 @@ export const claims: ContractTopic<StorageFixture> = {
         await fixture.create("old", "young");
         await fixture.claim("engine-1", 1);
         await fixture.storage.releaseLease("engine-1");
-        assert.deepEqual(idsOf(await fixture.claim("engine-2", 1)), ["old"]);
+        assertEqual(idsOf(await fixture.claim("engine-2", 1)), ["old"]);
       },
     },
     {
@@ -48,9 +49,9 @@ export const claims: ContractTopic<StorageFixture> = {
         ]);
         const claimAt = (now: number) =>
           storage.claimRuns({ engineId: "engine-1", definitions: [DEFINITION], limit: 10, now });
-        assert.deepEqual(idsOf(await claimAt(START)), ["due"]);
-        assert.deepEqual(await claimAt(START + 999), []);
-        assert.deepEqual(idsOf(await claimAt(START + 1_000)), ["later"]);
+        assertEqual(idsOf(await claimAt(START)), ["due"]);
+        assertEqual(await claimAt(START + 999), []);
+        assertEqual(idsOf(await claimAt(START + 1_000)), ["later"]);
       },
     },
     {
@@ -65,9 +66,9 @@ export const claims: ContractTopic<StorageFixture> = {
         ]);
         const claim = (definitions: string[]) =>
           storage.claimRuns({ engineId: "engine-1", definitions, limit: 10, now: START });
-        assert.deepEqual(await claim([]), []);
-        assert.deepEqual(idsOf(await claim(["A", "D"])), ["a", "a2"]);
-        assert.deepEqual(idsOf(await claim(["B", "C"])).sort(), ["b", "c"]);
+        assertEqual(await claim([]), []);
+        assertEqual(idsOf(await claim(["A", "D"])), ["a", "a2"]);
+        assertEqual(idsOf(await claim(["B", "C"])).sort(), ["b", "c"]);
       },
     },
     {
@@ -79,7 +80,7 @@ export const claims: ContractTopic<StorageFixture> = {
         );
         await storage.createRuns([newRun("own", { createdAt: START + 300 })]);
         const request = { engineId: "engine-1", definitions: [DEFINITION], limit: 1, now: START };
-        assert.deepEqual(idsOf(await storage.claimRuns(request)), ["own"]);
+        assertEqual(idsOf(await storage.claimRuns(request)), ["own"]);
       },
     },
     {
@@ -87,8 +88,8 @@ export const claims: ContractTopic<StorageFixture> = {
       async check(fixture) {
         await fixture.owned("run-1");
         await fixture.register("engine-2");
-        assert.deepEqual(await fixture.claim("engine-2"), []);
-        assert.deepEqual(await fixture.claim("engine-1"), []);
+        assertEqual(await fixture.claim("engine-2"), []);
+        assertEqual(await fixture.claim("engine-1"), []);
       },
     },
     {
@@ -105,7 +106,7 @@ export const claims: ContractTopic<StorageFixture> = {
         await fixture.storage.releaseLease("engine-1");
         await fixture.register("engine-2");
         const claimed = await fixture.claim("engine-2");
-        assert.deepEqual(
+        assertEqual(
           claimed.map(({ id, status }) => [id, status]),
           unfinished.map((status) => [status, status]),
         );
@@ -123,10 +124,10 @@ export const claims: ContractTopic<StorageFixture> = {
         ).flat();
         assert.equal(new Set(idsOf(claimed)).size, claimed.length, "a run was given to two callers");
         for (const id of engines) claimed.push(...(await fixture.claim(id, 60)));
-        assert.deepEqual(idsOf(claimed).sort(), [...ids].sort());
+        assertEqual(idsOf(claimed).sort(), [...ids].sort());
         for (const { id, owner, epoch } of claimed) {
           const run = await fixture.run(id);
-          assert.deepEqual([run.owner, run.epoch, epoch], [owner, 1, 1]);
+          assertEqual([run.owner, run.epoch, epoch], [owner, 1, 1]);
         }
       },
     },

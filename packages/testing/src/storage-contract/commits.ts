@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import { readPages, type StorageFixture } from "./fixture.js";
 import {
@@ -33,13 +34,13 @@ export const commits: ContractTopic<StorageFixture> = {
         };
         await fixture.write("run-1", details);
         const stored = await fixture.run("run-1");
-        assert.deepEqual({ ...stored, ...run }, stored);
-        assert.deepEqual(await fixture.all("tasks", { runId: "run-1" }), details.tasks);
-        assert.deepEqual(await fixture.all("attempts", { runId: "run-1" }), details.attempts);
-        assert.deepEqual(await fixture.all("logs", { runId: "run-1" }), details.logs);
-        assert.deepEqual(await fixture.all("metrics", { runId: "run-1" }), details.metrics);
+        assertEqual({ ...stored, ...run }, stored);
+        assertEqual(await fixture.all("tasks", { runId: "run-1" }), details.tasks);
+        assertEqual(await fixture.all("attempts", { runId: "run-1" }), details.attempts);
+        assertEqual(await fixture.all("logs", { runId: "run-1" }), details.logs);
+        assertEqual(await fixture.all("metrics", { runId: "run-1" }), details.metrics);
         const { data: _, ...info } = details.artifacts[0]!;
-        assert.deepEqual(await fixture.all("artifacts", { runId: "run-1" }), [info]);
+        assertEqual(await fixture.all("artifacts", { runId: "run-1" }), [info]);
       },
     },
     {
@@ -49,7 +50,7 @@ export const commits: ContractTopic<StorageFixture> = {
         await fixture.write("run-1", { run: runState("waiting") });
         const before = await fixture.run("run-1");
         await fixture.write("run-1", { tasks: [taskRecord("run-1", 0)] });
-        assert.deepEqual(await fixture.run("run-1"), before);
+        assertEqual(await fixture.run("run-1"), before);
       },
     },
     {
@@ -76,13 +77,13 @@ export const commits: ContractTopic<StorageFixture> = {
           attempts: [attemptRecord("run-1", 0, 1, { status: "failed", error }), attemptRecord("run-1", 0, 2)],
         };
         await fixture.write("run-1", { ...replacing, logs: [logRecord("run-1", "same")] });
-        assert.deepEqual(await fixture.all("tasks", { runId: "run-1" }), [
+        assertEqual(await fixture.all("tasks", { runId: "run-1" }), [
           replacing.tasks[0],
           taskRecord("run-1", 1, { items: 2 }),
           taskRecord("run-1", 1, { index: [0], ...running }),
           replacing.tasks[1],
         ]);
-        assert.deepEqual(await fixture.all("attempts", { runId: "run-1" }), replacing.attempts);
+        assertEqual(await fixture.all("attempts", { runId: "run-1" }), replacing.attempts);
         assert.equal((await fixture.all("logs", { runId: "run-1" })).length, 2);
       },
     },
@@ -110,7 +111,7 @@ export const commits: ContractTopic<StorageFixture> = {
         const tasks = Array.from({ length: 10_000 }, (_, n) => taskRecord("run-1", n));
         const attempts = tasks.map(({ position }) => attemptRecord("run-1", position, 1));
         await fixture.write("run-1", { run: ended("succeeded"), tasks, attempts });
-        assert.deepEqual(await fixture.all("tasks", { runId: "run-1" }), tasks);
+        assertEqual(await fixture.all("tasks", { runId: "run-1" }), tasks);
         assert.equal((await fixture.all("attempts", { runId: "run-1" })).length, 10_000);
       },
     },
@@ -120,10 +121,10 @@ export const commits: ContractTopic<StorageFixture> = {
         await fixture.owned("run-1");
         await fixture.write("run-1", { run: ended("succeeded", START + 70) });
         const { owner, status, finishedAt, epoch } = await fixture.run("run-1");
-        assert.deepEqual([owner, status, finishedAt, epoch], [undefined, "succeeded", START + 70, 1]);
+        assertEqual([owner, status, finishedAt, epoch], [undefined, "succeeded", START + 70, 1]);
         await fixture.storage.releaseLease("engine-1");
         await fixture.register("engine-2");
-        assert.deepEqual(await fixture.claim("engine-2"), []);
+        assertEqual(await fixture.claim("engine-2"), []);
       },
     },
     {
@@ -142,7 +143,7 @@ export const commits: ContractTopic<StorageFixture> = {
           }),
         );
         for (const _ of ["first", "again", "and again"]) {
-          assert.deepEqual(await fixture.storage.commit(first), { kind: "ok", fenced: [] });
+          assertEqual(await fixture.storage.commit(first), { kind: "ok", fenced: [] });
         }
         assert.equal((await fixture.all("logs", { runId: "run-1" })).length, 1);
         assert.equal((await fixture.all("metrics", { runId: "run-1" })).length, 1);
@@ -155,7 +156,7 @@ export const commits: ContractTopic<StorageFixture> = {
         await fixture.owned("run-1");
         const same = flush("flush-x", "engine-1", changes("run-1", 1, { logs: [logRecord("run-1", "once")] }));
         const outcomes = await Promise.all([fixture.storage.commit(same), fixture.storage.commit(same)]);
-        for (const outcome of outcomes) assert.deepEqual(outcome, { kind: "ok", fenced: [] });
+        for (const outcome of outcomes) assertEqual(outcome, { kind: "ok", fenced: [] });
         assert.equal((await fixture.all("logs", { runId: "run-1" })).length, 1);
       },
     },
@@ -164,8 +165,8 @@ export const commits: ContractTopic<StorageFixture> = {
       async check(fixture) {
         await fixture.owned("run-1");
         const last = flush("last", "engine-1", changes("run-1", 1, { run: ended("succeeded") }));
-        assert.deepEqual(await fixture.storage.commit(last), { kind: "ok", fenced: [] });
-        assert.deepEqual(await fixture.storage.commit(last), { kind: "ok", fenced: [] });
+        assertEqual(await fixture.storage.commit(last), { kind: "ok", fenced: [] });
+        assertEqual(await fixture.storage.commit(last), { kind: "ok", fenced: [] });
       },
     },
     {
@@ -179,8 +180,8 @@ export const commits: ContractTopic<StorageFixture> = {
           changes("run-2", 1, { run: runState("running") }),
         );
         const first = await fixture.storage.commit(mixed);
-        assert.deepEqual(first, { kind: "ok", fenced: ["run-1"] });
-        assert.deepEqual(await fixture.storage.commit(mixed), first);
+        assertEqual(first, { kind: "ok", fenced: ["run-1"] });
+        assertEqual(await fixture.storage.commit(mixed), first);
       },
     },
     {
@@ -223,13 +224,13 @@ export const commits: ContractTopic<StorageFixture> = {
             changes("after", 1, { tasks: [taskRecord("after", 0)] }),
           ),
         );
-        assert.deepEqual(outcome, { kind: "ok", fenced: ["stale"] });
-        assert.deepEqual(await fixture.run("stale"), before);
+        assertEqual(outcome, { kind: "ok", fenced: ["stale"] });
+        assertEqual(await fixture.run("stale"), before);
         for (const kind of ["tasks", "attempts", "logs", "metrics", "artifacts"] as const) {
-          assert.deepEqual(await fixture.all(kind, { runId: "stale" }), [], `${kind} of the fenced run`);
+          assertEqual(await fixture.all(kind, { runId: "stale" }), [], `${kind} of the fenced run`);
         }
         assert.equal(await fixture.storage.getArtifact("stale", "report"), undefined);
-        assert.deepEqual(await fixture.messageIds("engine-1"), ["message-1"]);
+        assertEqual(await fixture.messageIds("engine-1"), ["message-1"]);
         assert.equal((await fixture.all("tasks", { runId: "before" })).length, 1);
         assert.equal((await fixture.all("tasks", { runId: "after" })).length, 1);
       },
@@ -241,8 +242,8 @@ export const commits: ContractTopic<StorageFixture> = {
         const outcome = await fixture.storage.commit(
           flush("lost", "engine-1", changes("no-such-run", 1, { tasks: [taskRecord("no-such-run", 0)] })),
         );
-        assert.deepEqual(outcome, { kind: "ok", fenced: ["no-such-run"] });
-        assert.deepEqual(await fixture.all("tasks", { runId: "no-such-run" }), []);
+        assertEqual(outcome, { kind: "ok", fenced: ["no-such-run"] });
+        assertEqual(await fixture.all("tasks", { runId: "no-such-run" }), []);
       },
     },
     {
@@ -303,7 +304,7 @@ export const commits: ContractTopic<StorageFixture> = {
         );
         for (const id of engines) {
           const logs = await fixture.all("logs", { runId: `run-of-${id}` });
-          assert.deepEqual(
+          assertEqual(
             logs.map(({ message }) => message),
             rounds.map(String),
           );
@@ -328,7 +329,7 @@ export const commits: ContractTopic<StorageFixture> = {
         await fixture.write("run-2", { tasks: [taskRecord("run-2", 0)] });
         for (const limit of [1, 4, tasks.length, 1_000]) {
           const loaded = await readPages((page) => fixture.storage.loadRun("run-1", page), limit);
-          assert.deepEqual(loaded, tasks, `in pages of ${limit}`);
+          assertEqual(loaded, tasks, `in pages of ${limit}`);
         }
       },
     },

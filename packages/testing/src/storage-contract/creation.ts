@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import { idsOf, type StorageFixture } from "./fixture.js";
 import { asCreated, changes, ended, newRun, ODD_TEXTS, START } from "./records.js";
@@ -16,8 +17,8 @@ export const creation: ContractTopic<StorageFixture> = {
           instant: START - 1_000,
           availableAt: START + 5_000,
         });
-        assert.deepEqual(await storage.createRuns([run]), [{ kind: "created", run: asCreated(run) }]);
-        assert.deepEqual(await storage.getRun("run-1"), asCreated(run));
+        assertEqual(await storage.createRuns([run]), [{ kind: "created", run: asCreated(run) }]);
+        assertEqual(await storage.getRun("run-1"), asCreated(run));
       },
     },
     {
@@ -25,8 +26,8 @@ export const creation: ContractTopic<StorageFixture> = {
       async check(fixture) {
         await fixture.register("engine-1", "engine-2");
         const run = newRun("run-1", { owner: "engine-1" });
-        assert.deepEqual(await fixture.storage.createRuns([run]), [{ kind: "created", run: asCreated(run) }]);
-        assert.deepEqual(await fixture.claim("engine-2"), []);
+        assertEqual(await fixture.storage.createRuns([run]), [{ kind: "created", run: asCreated(run) }]);
+        assertEqual(await fixture.claim("engine-2"), []);
         await fixture.write("run-1", { run: ended("succeeded") });
         assert.equal((await fixture.run("run-1")).status, "succeeded");
       },
@@ -39,8 +40,8 @@ export const creation: ContractTopic<StorageFixture> = {
           newRun(`run-${place}`, { key: text, fingerprint: text, tags: [text], params: `j1:${JSON.stringify(text)}` }),
         );
         const expected = runs.map((run) => ({ kind: "created", run: asCreated(run) }));
-        assert.deepEqual(await storage.createRuns(runs), expected);
-        for (const run of runs) assert.deepEqual(await storage.getRun(run.id), asCreated(run));
+        assertEqual(await storage.createRuns(runs), expected);
+        for (const run of runs) assertEqual(await storage.getRun(run.id), asCreated(run));
       },
     },
     {
@@ -50,7 +51,7 @@ export const creation: ContractTopic<StorageFixture> = {
         await fixture.storage.createRuns([newRun("run-1", { key: "k", owner: "engine-1" })]);
         await fixture.write("run-1", { run: ended("succeeded") });
         const [answer] = await fixture.storage.createRuns([newRun("run-2", { key: "k" })]);
-        assert.deepEqual(answer, { kind: "existing", run: await fixture.run("run-1") });
+        assertEqual(answer, { kind: "existing", run: await fixture.run("run-1") });
         assert.equal(await fixture.storage.getRun("run-2"), undefined);
       },
     },
@@ -60,9 +61,9 @@ export const creation: ContractTopic<StorageFixture> = {
         await fixture.storage.createRuns([newRun("run-1", { key: "k" })]);
         const before = await fixture.run("run-1");
         const [answer] = await fixture.storage.createRuns([newRun("run-2", { key: "k", fingerprint: "other" })]);
-        assert.deepEqual(answer, { kind: "conflict", runId: "run-1" });
+        assertEqual(answer, { kind: "conflict", runId: "run-1" });
         assert.equal(await fixture.storage.getRun("run-2"), undefined);
-        assert.deepEqual(await fixture.run("run-1"), before);
+        assertEqual(await fixture.run("run-1"), before);
       },
     },
     {
@@ -73,7 +74,7 @@ export const creation: ContractTopic<StorageFixture> = {
           newRun("run-2", { pipeline: "b", key: "k" }),
           newRun("run-3", { pipeline: "a", key: "k2" }),
         ]);
-        assert.deepEqual(
+        assertEqual(
           answers.map(({ kind }) => kind),
           ["created", "created", "created"],
         );
@@ -98,7 +99,7 @@ export const creation: ContractTopic<StorageFixture> = {
           newRun("run-5", { key: "new" }),
           newRun("run-6"),
         ]);
-        assert.deepEqual(
+        assertEqual(
           answers.map((answer) => [answer.kind, answer.kind === "conflict" ? answer.runId : answer.run.id]),
           [
             ["created", "run-1"],
@@ -123,7 +124,7 @@ export const creation: ContractTopic<StorageFixture> = {
         const runs = await fixture.all("runs", {});
         assert.equal(runs.length, 1);
         const ids = answers.map((answer) => (answer.kind === "conflict" ? "conflict" : answer.run.id));
-        assert.deepEqual([...new Set(ids)], idsOf(runs));
+        assertEqual([...new Set(ids)], idsOf(runs));
       },
     },
     {
@@ -133,7 +134,7 @@ export const creation: ContractTopic<StorageFixture> = {
         await fixture.storage.createRuns([newRun("run-1", { key: "k", owner: "engine-1" })]);
         await fixture.commit("engine-1", changes("run-1", 1, { run: ended("failed") }));
         const [answer] = await fixture.storage.createRuns([newRun("run-2", { key: "k", fingerprint: "other" })]);
-        assert.deepEqual(answer, { kind: "conflict", runId: "run-1" });
+        assertEqual(answer, { kind: "conflict", runId: "run-1" });
       },
     },
   ],

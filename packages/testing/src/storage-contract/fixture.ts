@@ -9,6 +9,7 @@ import {
   type Storage,
   WeftlineError,
 } from "weftline";
+import { assertEqual } from "../assert-equal.js";
 import { changes, DEFINITION, flush, newRun, START } from "./records.js";
 
 /** How an adapter's stores come to be. */
@@ -105,7 +106,7 @@ export class StorageFixture {
   /** Commits changes of runs that the engine owns. */
   async commit(engineId: string, ...runs: RunChanges[]): Promise<void> {
     const outcome = await this.storage.commit(flush(`flush-${++this.#flushes}`, engineId, ...runs));
-    assert.deepEqual(outcome, { kind: "ok", fenced: [] });
+    assertEqual(outcome, { kind: "ok", fenced: [] });
   }
 
   /** Writes what a case reads later to a run of `engine-1`. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { HistoryKind, HistoryKinds, RunQuery } from "weftline";
+import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import { idsOf, readPages, rejectsWith, type StorageFixture } from "./fixture.js";
 import {
@@ -40,7 +41,7 @@ async function expectMatches<Kind extends HistoryKind>(
 ): Promise<void> {
   for (const [query, matches] of expected) {
     const found = (await fixture.all(kind, query)).map(read);
-    assert.deepEqual(found.sort(), [...matches].sort(), `${kind} that match ${JSON.stringify(query)}`);
+    assertEqual(found.sort(), [...matches].sort(), `${kind} that match ${JSON.stringify(query)}`);
     // A filter counts before the page's limit does, not after it.
     assert.equal((await fixture.all(kind, query, 1)).length, matches.length, `one by one: ${JSON.stringify(query)}`);
   }
@@ -58,7 +59,7 @@ export const history: ContractTopic<StorageFixture> = {
     {
       name: "list() of a run that does not exist is empty",
       async check(fixture) {
-        for (const kind of OF_RUN) assert.deepEqual(await fixture.all(kind, { runId: "no-such-run" }), []);
+        for (const kind of OF_RUN) assertEqual(await fixture.all(kind, { runId: "no-such-run" }), []);
       },
     },
     {
@@ -70,7 +71,7 @@ export const history: ContractTopic<StorageFixture> = {
         await storage.createRuns(runs.slice(0, 2));
         await storage.createRuns(runs.slice(2));
         const { items, next } = await storage.list("runs", {}, { limit: 10 });
-        assert.deepEqual(items, runs.map(asCreated).reverse());
+        assertEqual(items, runs.map(asCreated).reverse());
         assert.equal(next, undefined);
       },
     },
@@ -80,7 +81,7 @@ export const history: ContractTopic<StorageFixture> = {
         const ids = Array.from({ length: 23 }, (_, n) => `run-${n}`);
         await fixture.storage.createRuns(ids.map((id) => newRun(id)));
         for (const limit of [1, 4, 22, 23, 24]) {
-          assert.deepEqual(idsOf(await fixture.all("runs", {}, limit)).sort(), [...ids].sort(), `in pages of ${limit}`);
+          assertEqual(idsOf(await fixture.all("runs", {}, limit)).sort(), [...ids].sort(), `in pages of ${limit}`);
         }
       },
     },
@@ -99,7 +100,7 @@ export const history: ContractTopic<StorageFixture> = {
           await fixture.storage.createRuns([newRun(`new-${page}`, { createdAt: START + 1_000 + page })]);
           await fixture.commit("engine-1", changes(ids[page]!, 1, { run: runState("running") }));
         }
-        assert.deepEqual(seen, [...ids].reverse());
+        assertEqual(seen, [...ids].reverse());
         assert.equal(cursor, undefined);
       },
     },
@@ -111,7 +112,7 @@ export const history: ContractTopic<StorageFixture> = {
           const whole = await fixture.all(kind, { runId: "run-1" });
           assert.equal(whole.length, 12, kind);
           for (const limit of [1, 5, 12]) {
-            assert.deepEqual(await fixture.all(kind, { runId: "run-1" }, limit), whole, `${kind} in pages of ${limit}`);
+            assertEqual(await fixture.all(kind, { runId: "run-1" }, limit), whole, `${kind} in pages of ${limit}`);
           }
         }
       },
@@ -122,10 +123,10 @@ export const history: ContractTopic<StorageFixture> = {
         await writeTwelve(fixture);
         for (const kind of OF_RUN) {
           const page = await fixture.storage.list(kind, { runId: "run-1" }, { limit: 12 });
-          assert.deepEqual([page.items.length, page.next], [12, undefined], kind);
+          assertEqual([page.items.length, page.next], [12, undefined], kind);
         }
         const runs = await fixture.storage.list("runs", {}, { limit: 1 });
-        assert.deepEqual([runs.items.length, runs.next], [1, undefined]);
+        assertEqual([runs.items.length, runs.next], [1, undefined]);
       },
     },
     {
@@ -219,7 +220,7 @@ export const history: ContractTopic<StorageFixture> = {
           attemptRecord("run-1", 10, 10, { executor: "f" }),
         ];
         await fixture.write("run-1", { attempts: [...attempts].reverse() });
-        assert.deepEqual(await fixture.all("attempts", { runId: "run-1" }), attempts);
+        assertEqual(await fixture.all("attempts", { runId: "run-1" }), attempts);
         await expectMatches(fixture, "attempts", ({ executor }) => executor, [
           [{ runId: "run-1", task: "task-0" }, ["a", "b"]],
           [{ runId: "run-1", status: ["failed", "abandoned"] }, ["a", "c", "e"]],
@@ -244,7 +245,7 @@ export const history: ContractTopic<StorageFixture> = {
         await fixture.write("run-1", { logs: logs.slice(0, 3) });
         await fixture.write("run-2", { logs: [logRecord("run-2", "other")] });
         await fixture.write("run-1", { logs: logs.slice(3) });
-        assert.deepEqual(await fixture.all("logs", { runId: "run-1" }), logs);
+        assertEqual(await fixture.all("logs", { runId: "run-1" }), logs);
         await expectMatches(fixture, "logs", ({ message }) => message, [
           [{ runId: "run-1", task: "task-1" }, ["c", "d"]],
           [{ runId: "run-1", index: [0] }, ["c"]],
@@ -299,15 +300,15 @@ export const history: ContractTopic<StorageFixture> = {
         const indexes = (records: readonly { readonly index: readonly number[] }[]) =>
           records.map(({ index }) => index[0]);
         for (const limit of [7, 101]) {
-          assert.deepEqual(indexes(await fixture.all("tasks", { runId: "run-1" }, limit)), items);
+          assertEqual(indexes(await fixture.all("tasks", { runId: "run-1" }, limit)), items);
           const attempts = indexes(await fixture.all("attempts", { runId: "run-1" }, limit));
-          assert.deepEqual(
+          assertEqual(
             attempts.sort((a, b) => a! - b!),
             items,
           );
         }
         const loaded = await readPages((page) => fixture.storage.loadRun("run-1", page), 10);
-        assert.deepEqual(indexes(loaded), items);
+        assertEqual(indexes(loaded), items);
       },
     },
   ],

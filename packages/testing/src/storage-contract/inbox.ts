@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { RunMessage } from "weftline";
+import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import type { StorageFixture } from "./fixture.js";
 import { cancelMessage, changes, ended, flush, ODD_TEXTS, resumeMessage, runState, START } from "./records.js";
@@ -17,8 +18,8 @@ export const inbox: ContractTopic<StorageFixture> = {
           { id: "m1", runId: "run-1", sentAt: START, kind: "cancel", task: undefined, reason: undefined },
           { id: "m2", runId: "run-1", sentAt: START + 1, kind: "cancel", task: "task-0", reason: ODD_TEXTS[3] },
         ];
-        assert.deepEqual(await fixture.storage.send(messages), [SENT, SENT]);
-        assert.deepEqual(await fixture.storage.receive("engine-1"), messages);
+        assertEqual(await fixture.storage.send(messages), [SENT, SENT]);
+        assertEqual(await fixture.storage.receive("engine-1"), messages);
       },
     },
     {
@@ -28,7 +29,7 @@ export const inbox: ContractTopic<StorageFixture> = {
         for (const [n, runId] of ["run-2", "run-1", "run-2", "run-1"].entries()) {
           await fixture.storage.send([cancelMessage(`m${n}`, runId, { sentAt: START + n })]);
         }
-        assert.deepEqual(await fixture.messageIds("engine-1"), ["m0", "m1", "m2", "m3"]);
+        assertEqual(await fixture.messageIds("engine-1"), ["m0", "m1", "m2", "m3"]);
       },
     },
     {
@@ -38,10 +39,10 @@ export const inbox: ContractTopic<StorageFixture> = {
         await fixture.register("engine-2");
         await fixture.create("free");
         await fixture.storage.send([cancelMessage("m1", "run-1"), cancelMessage("m2", "free")]);
-        assert.deepEqual(await fixture.messageIds("engine-2"), []);
+        assertEqual(await fixture.messageIds("engine-2"), []);
         await fixture.claim("engine-2");
-        assert.deepEqual(await fixture.messageIds("engine-2"), ["m2"]);
-        assert.deepEqual(await fixture.messageIds("engine-1"), ["m1"]);
+        assertEqual(await fixture.messageIds("engine-2"), ["m2"]);
+        assertEqual(await fixture.messageIds("engine-1"), ["m1"]);
       },
     },
     {
@@ -49,13 +50,13 @@ export const inbox: ContractTopic<StorageFixture> = {
       async check(fixture) {
         await fixture.owned("run-1", "run-2");
         await fixture.storage.send(["a", "b", "c"].map((id) => cancelMessage(id, id === "c" ? "run-2" : "run-1")));
-        assert.deepEqual((await fixture.messageIds("engine-1")).sort(), ["a", "b", "c"]);
-        assert.deepEqual((await fixture.messageIds("engine-1")).sort(), ["a", "b", "c"]);
+        assertEqual((await fixture.messageIds("engine-1")).sort(), ["a", "b", "c"]);
+        assertEqual((await fixture.messageIds("engine-1")).sort(), ["a", "b", "c"]);
         await fixture.write("run-1", { consumed: ["a"] });
-        assert.deepEqual((await fixture.messageIds("engine-1")).sort(), ["b", "c"]);
+        assertEqual((await fixture.messageIds("engine-1")).sort(), ["b", "c"]);
         await fixture.write("run-1", { consumed: ["b"] });
         await fixture.write("run-2", { consumed: ["c"] });
-        assert.deepEqual(await fixture.messageIds("engine-1"), []);
+        assertEqual(await fixture.messageIds("engine-1"), []);
       },
     },
     {
@@ -67,8 +68,8 @@ export const inbox: ContractTopic<StorageFixture> = {
         await fixture.storage.releaseLease("engine-1");
         await fixture.storage.send([cancelMessage("m2", "run-1", { sentAt: START + 1 })]);
         await fixture.claim("engine-2");
-        assert.deepEqual(await fixture.messageIds("engine-2"), ["m1", "m2"]);
-        assert.deepEqual(await fixture.messageIds("engine-1"), []);
+        assertEqual(await fixture.messageIds("engine-2"), ["m1", "m2"]);
+        assertEqual(await fixture.messageIds("engine-1"), []);
       },
     },
     {
@@ -83,14 +84,14 @@ export const inbox: ContractTopic<StorageFixture> = {
           resumeMessage("m4", "active"),
           cancelMessage("m5", "active"),
         ]);
-        assert.deepEqual(answers, [
+        assertEqual(answers, [
           { kind: "refused", code: "RUN_UNKNOWN" },
           SENT,
           { kind: "refused", code: "RUN_FINISHED" },
           { kind: "refused", code: "RUN_ACTIVE" },
           SENT,
         ]);
-        assert.deepEqual(await fixture.messageIds("engine-1"), ["m2", "m5"]);
+        assertEqual(await fixture.messageIds("engine-1"), ["m2", "m5"]);
       },
     },
     {
@@ -100,20 +101,17 @@ export const inbox: ContractTopic<StorageFixture> = {
         await fixture.owned(...statuses);
         await fixture.commit("engine-1", ...statuses.map((status) => changes(status, 1, { run: ended(status) })));
         await fixture.register("engine-2");
-        assert.deepEqual(await fixture.claim("engine-2"), []);
+        assertEqual(await fixture.claim("engine-2"), []);
         const sent = await fixture.storage.send(statuses.map((status) => resumeMessage(`resume-${status}`, status)));
-        assert.deepEqual(sent, [SENT, SENT, SENT]);
+        assertEqual(sent, [SENT, SENT, SENT]);
         for (const status of statuses) assert.equal((await fixture.run(status)).status, "queued");
         const claimed = await fixture.claim("engine-2");
-        assert.deepEqual(claimed.map(({ id, epoch }) => [id, epoch]).sort(), [
+        assertEqual(claimed.map(({ id, epoch }) => [id, epoch]).sort(), [
           ["cancelled", 2],
           ["failed", 2],
           ["quarantined", 2],
         ]);
-        assert.deepEqual(
-          (await fixture.messageIds("engine-2")).sort(),
-          statuses.map((status) => `resume-${status}`).sort(),
-        );
+        assertEqual((await fixture.messageIds("engine-2")).sort(), statuses.map((status) => `resume-${status}`).sort());
       },
     },
     {
@@ -130,7 +128,7 @@ export const inbox: ContractTopic<StorageFixture> = {
           resumeMessage("m4", "failed"),
           resumeMessage("m5", "failed"),
         ]);
-        assert.deepEqual(
+        assertEqual(
           answers.map((answer) => (answer.kind === "sent" ? "sent" : answer.code)),
           ["RUN_ACTIVE", "RUN_ACTIVE", "RUN_FINISHED", "sent", "RUN_ACTIVE"],
         );
@@ -145,9 +143,9 @@ export const inbox: ContractTopic<StorageFixture> = {
         await fixture.storage.send([resumeMessage("m1", "run-1")]);
         const late = flush("late", "engine-1", changes("run-1", 1, { run: ended("succeeded") }));
         await fixture.claim("engine-1");
-        assert.deepEqual(await fixture.storage.commit(late), { kind: "ok", fenced: ["run-1"] });
+        assertEqual(await fixture.storage.commit(late), { kind: "ok", fenced: ["run-1"] });
         await fixture.commit("engine-1", changes("run-1", 2, { run: runState("running"), consumed: ["m1"] }));
-        assert.deepEqual(await fixture.messageIds("engine-1"), []);
+        assertEqual(await fixture.messageIds("engine-1"), []);
       },
     },
     {
@@ -159,7 +157,7 @@ export const inbox: ContractTopic<StorageFixture> = {
         await fixture.storage.send([resumeMessage("resume", "run-1")]);
         await fixture.claim("engine-1");
         // Delivered now, the old message would end the run that somebody has just resumed.
-        assert.deepEqual(await fixture.messageIds("engine-1"), ["resume"]);
+        assertEqual(await fixture.messageIds("engine-1"), ["resume"]);
       },
     },
   ],

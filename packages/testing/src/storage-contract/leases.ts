@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import { idsOf, type StorageFixture } from "./fixture.js";
 import { changes, DEFINITION, ended, flush, runState, START } from "./records.js";
@@ -13,7 +14,7 @@ export const leases: ContractTopic<StorageFixture> = {
         const second = await storage.renewLease("engine-1", 60_000);
         assert.ok(Number.isFinite(first.now), `the store's clock shows ${first.now}`);
         assert.ok(second.now >= first.now, `the store's clock went from ${first.now} to ${second.now}`);
-        assert.deepEqual([first.lost, second.lost], [false, false]);
+        assertEqual([first.lost, second.lost], [false, false]);
       },
     },
     {
@@ -33,7 +34,7 @@ export const leases: ContractTopic<StorageFixture> = {
         await fixture.claim("engine-1");
         await fixture.register("engine-1", "engine-2");
         await runOut();
-        assert.deepEqual(await fixture.claim("engine-2"), []);
+        assertEqual(await fixture.claim("engine-2"), []);
       },
     },
     {
@@ -43,11 +44,11 @@ export const leases: ContractTopic<StorageFixture> = {
         await fixture.register("engine-2");
         await fixture.create("run-1", "run-2");
         await fixture.claim("engine-1");
-        assert.deepEqual(await fixture.claim("engine-2"), [], "claimed before the lease had ended");
+        assertEqual(await fixture.claim("engine-2"), [], "claimed before the lease had ended");
         await runOut();
         const taken = await fixture.claim("engine-2");
-        assert.deepEqual(idsOf(taken), ["run-1", "run-2"]);
-        assert.deepEqual(
+        assertEqual(idsOf(taken), ["run-1", "run-2"]);
+        assertEqual(
           taken.map(({ epoch, owner }) => ({ epoch, owner })),
           [
             { epoch: 2, owner: "engine-2" },
@@ -65,7 +66,7 @@ export const leases: ContractTopic<StorageFixture> = {
         await fixture.claim("engine-2");
         await runOut();
         await fixture.register("engine-3");
-        assert.deepEqual(idsOf(await fixture.claim("engine-3")), ["run-of-2"]);
+        assertEqual(idsOf(await fixture.claim("engine-3")), ["run-of-2"]);
       },
     },
     {
@@ -75,7 +76,7 @@ export const leases: ContractTopic<StorageFixture> = {
         await fixture.register("engine-2");
         const now = START + 10 * 365 * 86_400_000;
         const request = { engineId: "engine-2", definitions: [DEFINITION], limit: 10, now };
-        assert.deepEqual(await fixture.storage.claimRuns(request), []);
+        assertEqual(await fixture.storage.claimRuns(request), []);
       },
     },
     {
@@ -89,7 +90,7 @@ export const leases: ContractTopic<StorageFixture> = {
         await fixture.claim("engine-2");
         await fixture.storage.renewLease("engine-1", 60_000);
         const late = changes("run-1", 1, { run: ended("failed") });
-        assert.deepEqual(await fixture.storage.commit(flush("late", "engine-1", late)), {
+        assertEqual(await fixture.storage.commit(flush("late", "engine-1", late)), {
           kind: "ok",
           fenced: ["run-1"],
         });
@@ -109,8 +110,8 @@ export const leases: ContractTopic<StorageFixture> = {
         await fixture.register("engine-2");
         await fixture.storage.releaseLease("engine-1");
         const taken = await fixture.claim("engine-2");
-        assert.deepEqual(idsOf(taken), ["run-1", "run-2"]);
-        assert.deepEqual(
+        assertEqual(idsOf(taken), ["run-1", "run-2"]);
+        assertEqual(
           taken.map(({ status, epoch }) => [status, epoch]),
           [
             ["running", 2],
@@ -125,7 +126,7 @@ export const leases: ContractTopic<StorageFixture> = {
         await fixture.owned("run-1");
         await fixture.register("engine-2", "engine-3");
         await fixture.storage.releaseLease("engine-2");
-        assert.deepEqual(await fixture.claim("engine-3"), []);
+        assertEqual(await fixture.claim("engine-3"), []);
       },
     },
     {

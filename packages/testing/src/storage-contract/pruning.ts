@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import { idsOf, type StorageFixture } from "./fixture.js";
 import {
@@ -33,7 +34,7 @@ export const pruning: ContractTopic<StorageFixture> = {
           changes("after", 1, { run: ended("succeeded", START + 300) }),
         );
         assert.equal(await fixture.storage.prune({ before: START + 200, limit: 100 }), 4);
-        assert.deepEqual(idsOf(await fixture.all("runs", {})), ["after", "at-the-moment"]);
+        assertEqual(idsOf(await fixture.all("runs", {})), ["after", "at-the-moment"]);
         assert.equal(await fixture.storage.prune({ before: START + 200, limit: 100 }), 0);
       },
     },
@@ -59,7 +60,7 @@ export const pruning: ContractTopic<StorageFixture> = {
         await fixture.commit("engine-1", ...ids.map((id) => changes(id, 1, { run: ended("succeeded") })));
         const deleted: number[] = [];
         for (let call = 0; call < 4; call++) deleted.push(await fixture.storage.prune({ before: LATER, limit: 2 }));
-        assert.deepEqual(deleted, [2, 2, 1, 0]);
+        assertEqual(deleted, [2, 2, 1, 0]);
       },
     },
     {
@@ -85,7 +86,7 @@ export const pruning: ContractTopic<StorageFixture> = {
           assert.equal((await fixture.all(kind, { runId: "kept" })).length, 1, kind);
         }
         const [answer] = await fixture.storage.send([cancelMessage("m1", "old")]);
-        assert.deepEqual(answer, { kind: "refused", code: "RUN_UNKNOWN" });
+        assertEqual(answer, { kind: "refused", code: "RUN_UNKNOWN" });
       },
     },
     {
@@ -102,7 +103,7 @@ export const pruning: ContractTopic<StorageFixture> = {
           newRun("new", { key: "k", fingerprint: "other" }),
           newRun("newer", { key: "k2", fingerprint: "other" }),
         ]);
-        assert.deepEqual(
+        assertEqual(
           answers.map(({ kind }) => kind),
           ["created", "conflict"],
         );

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { ScheduleRecord } from "weftline";
+import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import { idsOf, type StorageFixture } from "./fixture.js";
 import { asCreated, newRun, ODD_TEXTS, START, scheduleRecord } from "./records.js";
@@ -22,14 +23,14 @@ export const schedules: ContractTopic<StorageFixture> = {
     {
       name: "putSchedules() adds schedules as they are",
       async check({ storage }) {
-        assert.deepEqual(await storage.schedules(), []);
+        assertEqual(await storage.schedules(), []);
         const added = [
           scheduleRecord("nightly", { lastAt: START }),
           scheduleRecord("never-again", { nextAt: undefined, spec: ODD_TEXTS[4] }),
         ];
         await storage.putSchedules(added);
         const found = [...(await storage.schedules())].sort((a, b) => (a.id < b.id ? 1 : -1));
-        assert.deepEqual(
+        assertEqual(
           found,
           added.sort((a, b) => (a.id < b.id ? 1 : -1)),
         );
@@ -42,11 +43,8 @@ export const schedules: ContractTopic<StorageFixture> = {
         await storage.putSchedules([scheduleRecord("nightly")]);
         await storage.fire({ schedule: "nightly", expected: FIRST, next: SECOND, run: firstRun() });
         await storage.putSchedules([scheduleRecord("nightly", { nextAt: START + 9_000 }), scheduleRecord("other")]);
-        assert.deepEqual(
-          await stored(fixture, "nightly"),
-          scheduleRecord("nightly", { nextAt: SECOND, lastAt: FIRST }),
-        );
-        assert.deepEqual(await stored(fixture, "other"), scheduleRecord("other"));
+        assertEqual(await stored(fixture, "nightly"), scheduleRecord("nightly", { nextAt: SECOND, lastAt: FIRST }));
+        assertEqual(await stored(fixture, "other"), scheduleRecord("other"));
       },
     },
     {
@@ -55,8 +53,8 @@ export const schedules: ContractTopic<StorageFixture> = {
         await fixture.storage.putSchedules([scheduleRecord("nightly"), scheduleRecord("other")]);
         const changed = scheduleRecord("nightly", { spec: "0 3 * * * UTC", nextAt: SECOND, pipeline: "renamed" });
         await fixture.storage.putSchedules([changed]);
-        assert.deepEqual(await stored(fixture, "nightly"), changed);
-        assert.deepEqual(await stored(fixture, "other"), scheduleRecord("other"));
+        assertEqual(await stored(fixture, "nightly"), changed);
+        assertEqual(await stored(fixture, "other"), scheduleRecord("other"));
       },
     },
     {
@@ -66,14 +64,11 @@ export const schedules: ContractTopic<StorageFixture> = {
         await storage.putSchedules([scheduleRecord("nightly"), scheduleRecord("other")]);
         const fired = await storage.fire({ schedule: "nightly", expected: FIRST, next: SECOND, run: firstRun() });
         assert.equal(fired, "fired");
-        assert.deepEqual(
-          await stored(fixture, "nightly"),
-          scheduleRecord("nightly", { nextAt: SECOND, lastAt: FIRST }),
-        );
-        assert.deepEqual(await stored(fixture, "other"), scheduleRecord("other"));
-        assert.deepEqual(await fixture.run("run-1"), asCreated(firstRun()));
+        assertEqual(await stored(fixture, "nightly"), scheduleRecord("nightly", { nextAt: SECOND, lastAt: FIRST }));
+        assertEqual(await stored(fixture, "other"), scheduleRecord("other"));
+        assertEqual(await fixture.run("run-1"), asCreated(firstRun()));
         await fixture.register("engine-1");
-        assert.deepEqual(idsOf(await fixture.claim("engine-1")), ["run-1"]);
+        assertEqual(idsOf(await fixture.claim("engine-1")), ["run-1"]);
       },
     },
     {
@@ -83,7 +78,7 @@ export const schedules: ContractTopic<StorageFixture> = {
         const request = { schedule: "nightly", expected: FIRST, next: SECOND, run: undefined };
         assert.equal(await fixture.storage.fire(request), "fired");
         assert.equal((await stored(fixture, "nightly"))?.nextAt, SECOND);
-        assert.deepEqual(await fixture.all("runs", {}), []);
+        assertEqual(await fixture.all("runs", {}), []);
       },
     },
     {
@@ -107,7 +102,7 @@ export const schedules: ContractTopic<StorageFixture> = {
         const before = await stored(fixture, "nightly");
         const late = { schedule: "nightly", expected: FIRST, next: START + 5_000, run: firstRun("run-2") };
         assert.equal(await storage.fire(late), "lost");
-        assert.deepEqual(await stored(fixture, "nightly"), before);
+        assertEqual(await stored(fixture, "nightly"), before);
         assert.equal(await storage.getRun("run-2"), undefined);
       },
     },
@@ -116,7 +111,7 @@ export const schedules: ContractTopic<StorageFixture> = {
       async check({ storage }) {
         const request = { schedule: "nightly", expected: FIRST, next: SECOND, run: firstRun() };
         assert.equal(await storage.fire(request), "lost");
-        assert.deepEqual(await storage.schedules(), []);
+        assertEqual(await storage.schedules(), []);
         assert.equal(await storage.getRun("run-1"), undefined);
       },
     },
@@ -130,7 +125,7 @@ export const schedules: ContractTopic<StorageFixture> = {
         const answers = await Promise.all(calls);
         assert.equal(answers.filter((answer) => answer === "fired").length, 1, answers.join());
         const runs = await fixture.all("runs", {});
-        assert.deepEqual(idsOf(runs), [`run-${answers.indexOf("fired")}`]);
+        assertEqual(idsOf(runs), [`run-${answers.indexOf("fired")}`]);
       },
     },
   ],

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { ErrorRecord } from "weftline";
+import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import type { StorageFixture } from "./fixture.js";
 import { artifactRecord, attemptRecord, ended, logRecord, metricRecord, ODD_TEXTS, taskRecord } from "./records.js";
@@ -24,9 +25,9 @@ export const values: ContractTopic<StorageFixture> = {
         const logs = ODD_TEXTS.map((text) => logRecord("run-1", text, { data: `d1:${text}` }));
         const metrics = ODD_TEXTS.map((text, place) => metricRecord("run-1", text, place));
         await fixture.write("run-1", { tasks, logs, metrics });
-        assert.deepEqual(await fixture.all("tasks", { runId: "run-1" }), tasks);
-        assert.deepEqual(await fixture.all("logs", { runId: "run-1" }), logs);
-        assert.deepEqual(await fixture.all("metrics", { runId: "run-1" }), metrics);
+        assertEqual(await fixture.all("tasks", { runId: "run-1" }), tasks);
+        assertEqual(await fixture.all("logs", { runId: "run-1" }), logs);
+        assertEqual(await fixture.all("metrics", { runId: "run-1" }), metrics);
       },
     },
     {
@@ -44,7 +45,7 @@ export const values: ContractTopic<StorageFixture> = {
         ];
         const tasks = outputs.map((output, place) => taskRecord("run-1", place, { output }));
         await fixture.write("run-1", { tasks });
-        assert.deepEqual(await fixture.all("tasks", { runId: "run-1" }), tasks);
+        assertEqual(await fixture.all("tasks", { runId: "run-1" }), tasks);
       },
     },
     {
@@ -65,9 +66,9 @@ export const values: ContractTopic<StorageFixture> = {
         const tasks = [taskRecord("run-1", 0, { status: "failed", output: undefined, error })];
         const attempts = [attemptRecord("run-1", 0, 1, { status: "failed", error })];
         await fixture.write("run-1", { run: { ...ended("failed"), error }, tasks, attempts });
-        assert.deepEqual((await fixture.run("run-1")).error, error);
-        assert.deepEqual(await fixture.all("tasks", { runId: "run-1" }), tasks);
-        assert.deepEqual(await fixture.all("attempts", { runId: "run-1" }), attempts);
+        assertEqual((await fixture.run("run-1")).error, error);
+        assertEqual(await fixture.all("tasks", { runId: "run-1" }), tasks);
+        assertEqual(await fixture.all("attempts", { runId: "run-1" }), attempts);
       },
     },
     {
@@ -77,7 +78,7 @@ export const values: ContractTopic<StorageFixture> = {
         const numbers = [0, 0.1, -1.5e-300, 1.7976931348623157e308, 2 ** 53, Number.NaN, Infinity, -Infinity];
         await fixture.write("run-1", { metrics: numbers.map((value) => metricRecord("run-1", "m", value)) });
         const stored = await fixture.all("metrics", { runId: "run-1" });
-        assert.deepEqual(
+        assertEqual(
           stored.map(({ value }) => value),
           numbers,
         );
@@ -110,7 +111,7 @@ export const values: ContractTopic<StorageFixture> = {
           const stored = await fixture.storage.getArtifact("run-1", info.name);
           assert.ok(stored, `there is no artifact "${info.name}"`);
           const { data: bytes, ...rest } = stored;
-          assert.deepEqual(rest, info);
+          assertEqual(rest, info);
           assert.ok(bytes instanceof Uint8Array);
           assert.ok(Buffer.from(data).equals(bytes), `the bytes of "${info.name}" changed`);
         }
