@@ -12,7 +12,8 @@ const shared = {
 
 /** A library for both module systems, with declarations for each. */
 export function library(entry: string[] = ["src/index.ts"]): Options {
-  return { ...shared, entry, format: ["esm", "cjs"], dts: true };
+  // The shim gives the CommonJS build a meaning for import.meta.url.
+  return { ...shared, entry, format: ["esm", "cjs"], dts: true, shims: true };
 }
 
 /** A library or command for ES modules only. */

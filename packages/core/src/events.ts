@@ -1,6 +1,6 @@
 import { EventEmitter } from "eventemitter3";
 import type { EpochMs } from "./clock.js";
-import type { AttemptStatus, LogLevel, RunStatus, TaskStatus } from "./contracts/records.js";
+import type { AttemptStatus, LogLevel, RunStatus, TaskStatus, Wait } from "./contracts/records.js";
 import type { ErrorRecord } from "./values/error-record.js";
 
 /** What every event about a run says. */
@@ -23,6 +23,8 @@ export interface TaskEvent extends RunEvent {
 export interface EngineEvents {
   /** The run begins, or goes on after a resume; not yet recorded. */
   "run:started": RunEvent & { readonly resumed: boolean };
+  /** The run waits, is paused, or goes on. */
+  "run:status": RunEvent & { readonly status: RunStatus };
   /** The run reached a final status. */
   "run:finished": RunEvent & {
     readonly status: RunStatus;
@@ -33,6 +35,8 @@ export interface EngineEvents {
   "task:started": TaskEvent & { readonly executor: string };
   /** An attempt failed, and another is due at `retryAt`. */
   "task:retrying": TaskEvent & { readonly error: ErrorRecord; readonly retryAt: EpochMs };
+  /** A task waits for a time, a signal or another run, and holds nothing meanwhile. */
+  "task:waiting": TaskEvent & { readonly wait: Wait };
   /** A map's list is known; not yet recorded. */
   "task:expanded": TaskEvent & { readonly items: number };
   /** A task or item reached a final status. `durationMs` counts from its first attempt and is 0 when it never ran. */
@@ -41,6 +45,10 @@ export interface EngineEvents {
     readonly durationMs: number;
     readonly error: ErrorRecord | undefined;
     readonly reason: string | undefined;
+    /** What was not as expected although it succeeded. */
+    readonly warning: string | undefined;
+    /** The run whose output was taken instead of running the task. */
+    readonly cachedFrom: string | undefined;
   };
   /** A task or item failed for good; follows its `task:finished`. */
   "task:failed": TaskEvent & { readonly error: ErrorRecord; readonly durationMs: number };
@@ -53,9 +61,11 @@ export type EngineEventName = keyof EngineEvents;
 /** The name of every event. Written as a record, so that one that is missing does not compile. */
 export const EVENT_NAMES = Object.keys({
   "run:started": true,
+  "run:status": true,
   "run:finished": true,
   "task:started": true,
   "task:retrying": true,
+  "task:waiting": true,
   "task:expanded": true,
   "task:finished": true,
   "task:failed": true,
@@ -69,6 +79,8 @@ export type EngineListener<Name extends EngineEventName> = (event: EngineEvents[
 /** Emits to listeners that cannot break what they listen to: their faults are counted, reported, and go no further. */
 export class EventHub {
   readonly #emitter = new EventEmitter<string>();
+  /** An upper bound of the listeners there are: without any, which is the rule, asking has to cost nothing. */
+  #listened = 0;
   readonly #onFault: (name: string, cause: unknown) => void;
 
   constructor(onFault: (name: string, cause: unknown) => void) {
@@ -77,11 +89,12 @@ export class EventHub {
 
   /** Whether building the event is worth it. */
   hears(name: EngineEventName): boolean {
-    return this.#emitter.listenerCount(name) > 0;
+    return this.#listened > 0 && this.#emitter.listenerCount(name) > 0;
   }
 
   on<Name extends EngineEventName>(name: Name, listener: EngineListener<Name>): () => void {
     this.#emitter.on(name, listener);
+    this.#listened++;
     return () => this.#emitter.off(name, listener);
   }
 

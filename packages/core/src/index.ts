@@ -1,16 +1,45 @@
 // Describe work
-export { pipeline, type Pipeline, type ResultNodes, type ResultOf } from "./define/pipeline.js";
-export type { Builder } from "./define/builder.js";
-export type { After, BranchNode, InputOf, Needs, Node, OutputOf, WhenEdge } from "./define/handles.js";
+export { pipeline, type Pipeline } from "./define/pipeline.js";
+export { fromGraph, type GraphContext, type GraphTask, type GraphTasks } from "./define/from-graph.js";
+export type { Builder, Found } from "./define/builder.js";
 export type {
+  After,
+  BranchNode,
+  GroupNode,
+  InputOf,
+  ListsOf,
+  Needs,
+  Node,
+  OutputOf,
+  ResultNodes,
+  ResultOf,
+  WhenEdge,
+} from "./define/handles.js";
+export type {
+  CacheOptions,
+  CheckAnswer,
+  CheckOptions,
+  CheckResult,
+  Expectation,
+  GroupOptions,
+  KeyContext,
+  KeyedLimit,
   MapOptions,
+  MappedGroupOptions,
+  NodeOptions,
   PipelineOptions,
+  PollOptions,
+  RateLimitOptions,
   RetryOptions,
+  RunTaskOptions,
+  SignalOptions,
+  SleepOptions,
+  SleepUntilOptions,
   TaskDefaults,
   TaskOptions,
   TimeoutOptions,
 } from "./define/options.js";
-export type { MapContext, Resources, TaskContext, TaskFacts, TaskLog } from "./define/context.js";
+export type { ItemOf, MapContext, OuterOf, Resources, TaskContext, TaskFacts, TaskLog } from "./define/context.js";
 export { type Duration, durationMs } from "./define/duration.js";
 export { TRIGGER_RULES, type TriggerRule } from "./define/trigger-rules.js";
 export {
@@ -23,6 +52,14 @@ export {
 } from "./define/schedule.js";
 export { toDot, toMermaid } from "./define/diagram.js";
 export type { EdgeAttributes, NodeAttributes, TaskGraph } from "./define/graph.js";
+export { diffPipelines, type PipelineDiff, type TaskChange } from "./define/diff.js";
+export {
+  describePipeline,
+  type EdgeDescription,
+  type PipelineDescription,
+  type TaskDescription,
+} from "./define/description.js";
+export type { TaskKind } from "./define/definition.js";
 export { NonRetryableError, RetryAfter, SkipTask } from "./execute/signals.js";
 
 // Run it
@@ -35,8 +72,11 @@ export { inProcess } from "./defaults/in-process.js";
 export { timerScheduler } from "./defaults/timer-scheduler.js";
 
 // Watch it, handle failures
-export type { CancelOptions, PageOptions, Runs } from "./engine/runs.js";
-export type { LogInfo, RunInfo, TaskInfo } from "./engine/views.js";
+export type { CancelOptions, RerunOptions, Runs } from "./engine/runs.js";
+export type { PageOptions, RunHistory } from "./engine/run-history.js";
+export type { LogInfo, RunInfo, StepInfo, TaskInfo } from "./engine/views.js";
+export type { RunExplanation } from "./engine/explain.js";
+export type { Reason, TaskAt, TaskExplanation } from "./run/explain.js";
 export type { ScheduleInfo, Schedules } from "./engine/schedules.js";
 export {
   type EngineEventName,

@@ -3,7 +3,7 @@ import type { Pipeline } from "../define/pipeline.js";
 import type { Logger } from "../logger.js";
 import type { Encoded, ValueLimits } from "../values/codec.js";
 import type { ErrorRecord } from "../values/error-record.js";
-import type { LogLevel } from "./records.js";
+import type { CacheEntry, LogLevel } from "./records.js";
 
 export interface ExecutorCapabilities {
   /** Code that ignores its abort signal is stopped by force. */
@@ -25,10 +25,11 @@ export interface Executor {
   /** Called once before the first job. A failure here fails `engine.start()`. */
   start(host: ExecutorHost): Promise<void>;
   /**
-   * Runs one attempt. Never rejects: whatever happens is an outcome. After `port.signal` aborts it settles within
-   * `job.graceMs`: by itself, by force where `supports.killable`, else as `abandoned`.
+   * Runs one attempt. Never rejects: whatever happens is an outcome; one that is known at once may be returned as it is.
+   * After `port.signal` aborts it settles within `job.graceMs`: by itself, by force where `supports.killable`, else as
+   * `abandoned`.
    */
-  execute(job: TaskJob, port: TaskPort): Promise<TaskOutcome>;
+  execute(job: TaskJob, port: TaskPort): TaskOutcome | Promise<TaskOutcome>;
   /** Ends what still runs, by force after `graceMs`, and releases every thread, process and timer. */
   stop(options: { readonly graceMs: number }): Promise<void>;
 }
@@ -44,22 +45,26 @@ export interface ExecutorHost {
 }
 
 /**
- * One attempt, as data in properties of its own: it can be cloned to a thread, a process or a network. Reading `input`
- * may cost something, so read it once.
+ * One attempt, as data that can be sent to a thread, a process or a network. Read its members by name, each once:
+ * `input` and `items` are put together when they are read, and a structured clone of the whole leaves them out.
  */
 export interface TaskJob {
   readonly runId: string;
   readonly pipeline: string;
   readonly definition: string;
   readonly task: string;
+  /** The task's place in its definition. */
+  readonly position: number;
   /** See `TaskRecord.index`. */
   readonly index: readonly number[];
+  /** See `TaskRecord.generation`. */
+  readonly generation: number;
   readonly attempt: number;
   readonly params: Encoded;
   /** The outputs this task needs, under the names it gave them; those that do not exist are missing. */
   readonly input: Readonly<Record<string, Encoded>>;
-  /** The item of a map. */
-  readonly item: Encoded | undefined;
+  /** The items of the map and the mapped groups around the task, the outermost first: as many as `index` has numbers. */
+  readonly items: readonly Encoded[];
   readonly run: RunFacts;
   /** How long the code may go on after its signal aborts, in milliseconds, ≥ 0. */
   readonly graceMs: number;
@@ -87,6 +92,12 @@ export interface TaskPort {
   /** @param fraction - From 0 to 1. */
   progress(fraction: number, message: string | undefined): void;
   artifact(artifact: ArtifactData): void;
+  /** The output of a step that an attempt of this task has done before; `undefined`: it is to be done. Rejects when the attempt has ended. */
+  findStep(step: string): Promise<Encoded | undefined>;
+  /** Resolves when the step's output is durable; rejects when the attempt has ended. @param startedAt - Epoch milliseconds. */
+  keepStep(step: string, output: Encoded, startedAt: EpochMs): Promise<void>;
+  /** What the cache has under this key of the task. */
+  findCached(key: string): Promise<Pick<CacheEntry, "output" | "runId"> | undefined>;
 }
 
 export interface ArtifactData {
@@ -97,7 +108,18 @@ export interface ArtifactData {
 }
 
 export type TaskOutcome =
-  | { readonly kind: "succeeded"; readonly output: Encoded }
+  | {
+      readonly kind: "succeeded";
+      readonly output: Encoded;
+      /** What was not as expected, in words. */
+      readonly warning?: string;
+      /** The output is to be kept in the cache under this key of the task. */
+      readonly cacheKey?: string;
+      /** The run from whose output in the cache this was taken. */
+      readonly cachedFrom?: string;
+    }
+  /** The probe of a poll found nothing yet. */
+  | { readonly kind: "not-yet" }
   | {
       readonly kind: "failed";
       readonly error: ErrorRecord;

@@ -56,6 +56,10 @@ export interface NewRun {
   /** Canonical hash of the params: equal key and equal fingerprint mean the same request. */
   readonly fingerprint: string;
   readonly tags: readonly string[];
+  /** Runs with a higher one are claimed, and their tasks started, first. Any whole number; 0 by default. */
+  readonly priority: number;
+  /** The task of another run that started this one and waits for it. */
+  readonly parent: ParentTask | undefined;
   readonly createdAt: EpochMs;
   /** Not to be started before this moment. */
   readonly availableAt: EpochMs;
@@ -66,8 +70,17 @@ export interface NewRun {
   readonly owner: string | undefined;
 }
 
+/** The task, or item of a map, that started a run of its own. */
+export interface ParentTask {
+  readonly runId: string;
+  readonly task: string;
+  readonly index: readonly number[];
+}
+
 export interface RunRecord extends NewRun {
   readonly status: RunStatus;
+  /** 1, and one more with each rerun, each retry of a group of tasks, and each resume that sets up what was torn down. */
+  readonly generation: number;
   /** Rises by one with every change of owner; 0 before the first. Writes under an older epoch are refused. */
   readonly epoch: number;
   readonly startedAt: EpochMs | undefined;
@@ -78,7 +91,21 @@ export interface RunRecord extends NewRun {
   readonly error: ErrorRecord | undefined;
 }
 
-/** One task of a run, or one item of a map. */
+/** What a `waiting` task waits for. */
+export type Wait =
+  | { readonly kind: "sleep"; readonly until: EpochMs }
+  /** @property probes - How often it looked, so far in vain. */
+  | { readonly kind: "poll"; readonly until: EpochMs; readonly probes: number }
+  /** @property key - What a sender may address instead of the run. */
+  | { readonly kind: "signal"; readonly key: string | undefined }
+  /** A run of another pipeline. @property params - What it was started with. */
+  | { readonly kind: "run"; readonly runId: string; readonly params: Encoded };
+
+/**
+ * One task of a run, or one item of a map. Its identity is position, index and generation; what people see, and a new
+ * owner loads, are the records of each task's current generation: the newest there is for its position and the first
+ * part of its index.
+ */
 export interface TaskRecord {
   readonly runId: string;
   readonly task: string;
@@ -86,8 +113,10 @@ export interface TaskRecord {
   readonly position: number;
   /** Empty for a task; `[3]` for the fourth item of a map; one more number per nesting. */
   readonly index: readonly number[];
+  /** The run's generation in which the task was opened: 1 unless it was opened anew by a rerun, its group's retry, or as what a teardown had taken down. */
+  readonly generation: number;
   readonly status: TaskStatus;
-  /** How many attempts have begun. */
+  /** How many attempts have begun in this generation. */
   readonly attempts: number;
   /** The attempts before the last resume; the retry policy counts from here. */
   readonly attemptsBefore: number;
@@ -96,10 +125,16 @@ export interface TaskRecord {
   readonly finishedAt: EpochMs | undefined;
   /** When the next attempt is due, while `retrying`. */
   readonly retryAt: EpochMs | undefined;
+  /** What it waits for, while `waiting`; kept of a run that was started, so that a resume goes on with that. */
+  readonly wait: Wait | undefined;
   readonly output: Encoded | undefined;
   readonly error: ErrorRecord | undefined;
   /** Why it was skipped or cancelled, in words. */
   readonly reason: string | undefined;
+  /** What was not as expected although it succeeded, in words. */
+  readonly warning: string | undefined;
+  /** The run whose output was taken from the cache instead of running the task. */
+  readonly cachedFrom: string | undefined;
   /** How many items a map was expanded to; `undefined` for other tasks and before the expansion. */
   readonly items: number | undefined;
   /** The list a map was expanded to, kept only where its source may change: a map of which some items had failed. */
@@ -111,7 +146,9 @@ export interface AttemptRecord {
   readonly task: string;
   readonly position: number;
   readonly index: readonly number[];
-  /** 1, 2, 3 … without gaps, also across resumes. */
+  /** See `TaskRecord.generation`. */
+  readonly generation: number;
+  /** 1, 2, 3 … without gaps within a generation, also across resumes. */
   readonly attempt: number;
   readonly status: AttemptStatus;
   readonly executor: string;
@@ -126,6 +163,7 @@ interface FromAttempt {
   readonly runId: string;
   readonly task: string;
   readonly index: readonly number[];
+  readonly generation: number;
   readonly attempt: number;
   readonly at: EpochMs;
 }
@@ -153,15 +191,81 @@ export interface ArtifactRecord extends ArtifactInfo {
   readonly data: Uint8Array;
 }
 
+/** A step of a task that is done; a later attempt of the same generation takes its output instead of doing it again. */
+export interface StepRecord extends FromAttempt {
+  /** Unique within its task or item and generation. */
+  readonly step: string;
+  readonly startedAt: EpochMs;
+  readonly output: Encoded;
+}
+
+/** A task succeeded that declares to produce this. */
+export interface AssetRecord extends FromAttempt {
+  readonly asset: string;
+}
+
+/** An output that later runs may take instead of running the task. */
+export interface CacheEntry {
+  /** Names pipeline, task and what the task called the same work. */
+  readonly key: string;
+  readonly output: Encoded;
+  /** The run that produced it. */
+  readonly runId: string;
+  /** From this moment on it is as good as gone. */
+  readonly expiresAt: EpochMs;
+}
+
+/** A definition as it was when runs were made with it. */
+export interface DefinitionRecord {
+  readonly hash: string;
+  readonly pipeline: string;
+  /** The graph: a value that `describePipeline` made, encoded. */
+  readonly graph: Encoded;
+}
+
 /** What somebody says to a run. It waits in the run's inbox until the owner applies and consumes it in one commit. */
 export type RunMessage = {
   readonly id: string;
   readonly runId: string;
   readonly sentAt: EpochMs;
 } & (
-  | { readonly kind: "cancel"; readonly task: string | undefined; readonly reason: string | undefined }
+  | {
+      readonly kind: "cancel";
+      /** `undefined`: the whole run. */
+      readonly task: string | undefined;
+      /** One item of the task; empty: all of it. */
+      readonly index: readonly number[];
+      /** With everything that depends on it, whatever its rule. */
+      readonly downstream: boolean;
+      readonly reason: string | undefined;
+    }
   | { readonly kind: "resume" }
+  | {
+      readonly kind: "rerun";
+      readonly tasks: readonly string[];
+      /** With everything that depends on them. */
+      readonly downstream: boolean;
+      /** The run's params from now on; `undefined`: as they were. */
+      readonly params: Encoded | undefined;
+    }
+  | { readonly kind: "pause" }
+  | { readonly kind: "unpause" }
+  | {
+      readonly kind: "signal";
+      /** The signal task it is for, or the key it was sent to. */
+      readonly to: { readonly task: string } | { readonly key: string };
+      readonly payload: Encoded;
+    }
 );
+export type RunMessageKind = RunMessage["kind"];
+
+/** A signal for whichever task waits for its key, now or later. */
+export interface KeyedSignal {
+  readonly id: string;
+  readonly key: string;
+  readonly payload: Encoded;
+  readonly sentAt: EpochMs;
+}
 
 /** A pipeline's schedule and where it stands. */
 export interface ScheduleRecord {
@@ -178,14 +282,16 @@ export interface ScheduleRecord {
 export interface HistoryKinds {
   /** Newest first. */
   runs: { record: RunRecord; query: RunQuery };
-  /** In the definition's order, items in theirs. Tasks nothing happened to yet have no record. */
+  /** In the definition's order, items in theirs, of the current generations unless the query names one. Tasks nothing happened to yet have no record. */
   tasks: { record: TaskRecord; query: TaskQuery };
-  /** By task in the definition's order, then by attempt. */
+  /** By task in the definition's order, then by generation and attempt. */
   attempts: { record: AttemptRecord; query: AttemptQuery };
   /** In the order they were written. */
   logs: { record: LogRecord; query: LogQuery };
   metrics: { record: MetricRecord; query: MetricQuery };
   artifacts: { record: ArtifactInfo; query: ArtifactQuery };
+  steps: { record: StepRecord; query: StepQuery };
+  assets: { record: AssetRecord; query: AssetQuery };
 }
 export type HistoryKind = keyof HistoryKinds;
 
@@ -196,6 +302,8 @@ export interface RunQuery {
   readonly key?: string;
   /** Runs that carry this tag. */
   readonly tag?: string;
+  /** Runs that tasks of this run started. */
+  readonly parent?: string;
   /** Created at or after. */
   readonly since?: EpochMs;
   /** Created before. */
@@ -205,11 +313,14 @@ export interface TaskQuery {
   readonly runId: string;
   readonly task?: string;
   readonly status?: readonly TaskStatus[];
+  /** The records as they were in this generation. Default: the current one of each task. */
+  readonly generation?: number;
 }
 export interface AttemptQuery {
   readonly runId: string;
   readonly task?: string;
   readonly index?: readonly number[];
+  readonly generation?: number;
   readonly status?: readonly AttemptStatus[];
 }
 export interface LogQuery {
@@ -228,6 +339,18 @@ export interface ArtifactQuery {
   readonly runId: string;
   readonly task?: string;
   readonly name?: string;
+}
+
+export interface StepQuery {
+  readonly runId: string;
+  readonly task?: string;
+  readonly index?: readonly number[];
+  readonly generation?: number;
+}
+export interface AssetQuery {
+  readonly runId: string;
+  readonly task?: string;
+  readonly asset?: string;
 }
 
 /** An opaque place in a listing; hold it as it is. */

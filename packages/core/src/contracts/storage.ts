@@ -1,12 +1,17 @@
 import type { EpochMs } from "../clock.js";
 import type { ErrorCode } from "../errors.js";
 import type { Logger } from "../logger.js";
+import type { Encoded } from "../values/codec.js";
 import type { ErrorRecord } from "../values/error-record.js";
 import type {
   ArtifactRecord,
+  AssetRecord,
   AttemptRecord,
+  CacheEntry,
+  DefinitionRecord,
   HistoryKind,
   HistoryKinds,
+  KeyedSignal,
   LogRecord,
   MetricRecord,
   NewRun,
@@ -16,6 +21,7 @@ import type {
   RunRecord,
   RunStatus,
   ScheduleRecord,
+  StepRecord,
   TaskRecord,
 } from "./records.js";
 
@@ -72,8 +78,8 @@ export interface Storage {
   // Runs
 
   /**
-   * Creates runs, each on its own, answering in the same order. A key that its pipeline already used gives the existing
-   * run when the fingerprints are equal, else a conflict and no change.
+   * Creates runs, each on its own, answering in the same order. An id that is known gives the existing run. A key that
+   * its pipeline already used gives the existing run when the fingerprints are equal, else a conflict and no change.
    *
    * @param options.tx - The host's open transaction to join, where `supports.hostTransactions`.
    */
@@ -82,17 +88,19 @@ export interface Storage {
     options?: CallOptions & { readonly tx?: unknown },
   ): Promise<readonly CreateResult[]>;
   /**
-   * Takes up to `limit` unfinished runs that are due and have no owner with a living lease, oldest first, each under an
-   * epoch one higher. No two callers receive the same run. Rejects with `LEASE_LOST` for an engine without a lease.
+   * Takes up to `limit` unfinished runs that are due and have no owner with a living lease, each under an epoch one
+   * higher: those of the highest priority first, then the oldest. Of a pipeline in `maxActiveRuns` only as many as keep
+   * the number of its unfinished runs with an owner, of all engines, within that. No two callers receive the same run.
+   * Rejects with `LEASE_LOST` for an engine without a lease.
    */
   claimRuns(request: ClaimRequest, options?: CallOptions): Promise<readonly RunRecord[]>;
-  /** The task records of a run in pages, in the definition's order: all a new owner needs to go on. */
+  /** The task records of a run's current generations in pages, in the definition's order: with `list("steps")`, all a new owner needs to go on. */
   loadRun(runId: string, page: PageRequest, options?: CallOptions): Promise<Page<TaskRecord>>;
   /**
    * One group commit: the changes of many runs, atomically. A run that the engine does not own under the given epoch is
    * left alone and named in `fenced`; the others are written. For an engine without a lease all of them are fenced. The
-   * engine's previous flush id, sent again, changes nothing and gives the answer it gave, `fenced` included. Task and
-   * attempt records replace what is stored under their identity.
+   * engine's previous flush id, sent again, changes nothing and gives the answer it gave, `fenced` included. Task,
+   * attempt and step records replace what is stored under their identity, cache entries what is stored under their key.
    *
    * A rejected promise counts as `unknown`.
    */
@@ -102,12 +110,20 @@ export interface Storage {
 
   /**
    * Leaves messages, answering in the same order. In the same change `resume` puts a finished run that did not succeed
-   * back to `queued`, and a `cancel` of a whole run makes one that is to start later due at once, so that an engine
-   * takes it up and ends it. Refused: `RUN_UNKNOWN`; `RUN_FINISHED` for a run that has ended, and for the resume of one
-   * that succeeded; `RUN_ACTIVE` for the resume of one that has not ended.
+   * back to `queued`, `rerun` any finished run, and a `cancel` of a whole run makes one that is to start later due at
+   * once, so that an engine takes it up and ends it. Refused: `RUN_UNKNOWN`; `RUN_ACTIVE` for the resume or rerun of a
+   * run that has not ended; `RUN_FINISHED` for everything else said to a run that has, and for the resume of one that
+   * succeeded.
    */
   send(messages: readonly RunMessage[], options?: CallOptions): Promise<readonly SendResult[]>;
-  /** The unconsumed messages of all runs the engine owns, oldest first. They stay until a commit consumes them. */
+  /** Keeps signals until a task waits for their keys. */
+  sendSignals(signals: readonly KeyedSignal[], options?: CallOptions): Promise<void>;
+  /**
+   * The unconsumed messages of all runs the engine owns, oldest first. They stay until a commit consumes them. Before
+   * that, in the same change, each keyed signal whose key a task of one of these runs waits for (`TaskRecord.wait`) is
+   * moved to that run's inbox, under its own id: the oldest signal to the run that has waited longest, one for each
+   * waiting task.
+   */
   receive(engineId: string, options?: CallOptions): Promise<readonly RunMessage[]>;
   /** The earliest moment after `now` at which a run may become claimable by itself (a later start, a lease that ends); `undefined`: none known. */
   nextWake(now: EpochMs, options?: CallOptions): Promise<EpochMs | undefined>;
@@ -131,6 +147,14 @@ export interface Storage {
   /** The newest artifact of this name in the run, with its bytes. */
   getArtifact(runId: string, name: string, options?: CallOptions): Promise<ArtifactRecord | undefined>;
 
+  // What outlives runs
+
+  /** The entry under this key that has not expired at `now`. */
+  getCached(key: string, now: EpochMs, options?: CallOptions): Promise<CacheEntry | undefined>;
+  /** Keeps definitions under their hashes; one that is known stays, and its `graph` is not read. */
+  putDefinitions(definitions: readonly DefinitionRecord[], options?: CallOptions): Promise<void>;
+  getDefinition(hash: string, options?: CallOptions): Promise<DefinitionRecord | undefined>;
+
   // Schedules
 
   schedules(options?: CallOptions): Promise<readonly ScheduleRecord[]>;
@@ -139,6 +163,8 @@ export interface Storage {
   /** Moves a schedule from `expected` to `next` and creates its run in one change, or does nothing when another engine was first. */
   fire(request: FireRequest, options?: CallOptions): Promise<"fired" | "lost">;
 
+  /** Deletes a finished run with all its history. `active`: it has not ended, and nothing changed. */
+  deleteRun(runId: string, options?: CallOptions): Promise<"deleted" | "active" | "unknown">;
   /** Deletes up to `limit` finished runs that ended before `before`, with all their history. @returns How many. */
   prune(request: { readonly before: EpochMs; readonly limit: number }, options?: CallOptions): Promise<number>;
 }
@@ -162,6 +188,8 @@ export interface ClaimRequest {
   readonly engineId: string;
   /** The definitions this engine has; runs of others are left for engines that have them. */
   readonly definitions: readonly string[];
+  /** By pipeline id: how many of its runs may be active at once. Pipelines that are not named have no limit. */
+  readonly maxActiveRuns: Readonly<Record<string, number>>;
   /** ≥ 1. */
   readonly limit: number;
   /** The engine's clock, for runs that are to start later. */
@@ -186,6 +214,9 @@ export interface RunChanges {
   readonly logs: readonly LogRecord[];
   readonly metrics: readonly MetricRecord[];
   readonly artifacts: readonly ArtifactRecord[];
+  readonly steps: readonly StepRecord[];
+  readonly assets: readonly AssetRecord[];
+  readonly cached: readonly CacheEntry[];
   /** Ids of the messages that these changes answer. */
   readonly consumed: readonly string[];
 }
@@ -196,6 +227,9 @@ export interface RunState {
   readonly finishedAt: EpochMs | undefined;
   readonly deadlineAt: EpochMs | undefined;
   readonly error: ErrorRecord | undefined;
+  readonly generation: number;
+  /** A rerun may give the run other params. */
+  readonly params: Encoded;
 }
 
 /** What came of a commit. After `unknown` (the reply was lost) the caller sends the same flush, with the same id, again. */

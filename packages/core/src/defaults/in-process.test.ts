@@ -34,17 +34,19 @@ async function started() {
   };
   await executor.start(host);
   const execute = (task: string, part: Partial<TaskJob> = {}) => {
-    const attempt = new LiveAttempt(quiet, 0, 0, [], 1, clock.now());
+    const attempt = new LiveAttempt(quiet, 0, 0, [], 1, 1, clock.now());
     const job: TaskJob = {
       runId: "r",
       pipeline: "work",
       definition: work.hash,
       task,
+      position: work.plan.positions.get(task) ?? 0,
       index: [],
+      generation: 1,
       attempt: 1,
       params: encode({}, "params"),
       input: {},
-      item: undefined,
+      items: [],
       run: { id: "r", pipeline: "work", createdAt: 0, key: undefined, tags: [], instant: undefined },
       graceMs: 1_000,
       ...part,
@@ -67,6 +69,7 @@ describe("inProcess()", () => {
     expect(await execute("quick").outcome).toEqual({ kind: "succeeded", output: "j1:1" });
     const unknown = { kind: "failed", retryable: false, error: { code: "TASK_NOT_FOUND" } };
     expect(await execute("nobody").outcome).toMatchObject(unknown);
+    expect(await execute("nobody", { position: 3 }).outcome).toMatchObject(unknown);
     expect(await execute("quick", { pipeline: "nobody" }).outcome).toMatchObject(unknown);
   });
 
@@ -83,7 +86,7 @@ describe("inProcess()", () => {
     const { execute, clock, ends } = await started();
     const { outcome, stop } = execute("deaf");
     let settledAs: unknown;
-    void outcome.then((value) => {
+    void Promise.resolve(outcome).then((value) => {
       settledAs = value;
     });
     stop();

@@ -3,7 +3,7 @@ import type { Executor, ExecutorHost, TaskJob, TaskOutcome, TaskPort } from "../
 import type { TaskDefinition } from "../define/definition.js";
 import type { Pipeline } from "../define/pipeline.js";
 import { WeftlineError } from "../errors.js";
-import { runAttempt } from "../execute/run-attempt.js";
+import { type AttemptEnvironment, runAttempt } from "../execute/run-attempt.js";
 import { toErrorRecord } from "../values/error-record.js";
 
 /**
@@ -24,21 +24,23 @@ class InProcessExecutor implements Executor {
   readonly supports = { killable: false, remote: false, memoryLimit: false };
   readonly slots = Number.POSITIVE_INFINITY;
   #host: ExecutorHost | undefined;
+  #environment: AttemptEnvironment | undefined;
   readonly #graceTimers = new Set<() => void>();
 
   async start(host: ExecutorHost): Promise<void> {
     this.#host = host;
+    this.#environment = { resources: host.resources, limits: host.limits, now: host.clock.now };
   }
 
-  execute(job: TaskJob, port: TaskPort): Promise<TaskOutcome> {
+  execute(job: TaskJob, port: TaskPort): TaskOutcome | Promise<TaskOutcome> {
     const host = this.#host!;
     const task = findTask(host.pipelines, job);
-    if (task === undefined) return Promise.resolve(notFound(job));
-    const environment = { resources: host.resources, limits: host.limits, now: host.clock.now };
-    const finished = outsideOfAnyTask(runAttempt, task, job, port, environment);
+    if (task === undefined) return notFound(job);
+    const outcome = outsideOfAnyTask(runAttempt, task, job, port, this.#environment!);
+    if (!(outcome instanceof Promise)) return outcome;
     return new Promise((resolve) => {
-      void finished.then(resolve);
-      port.whenAborted(() => this.#abandonAfterGrace(job, finished, resolve));
+      void outcome.then(resolve);
+      port.whenAborted(() => this.#abandonAfterGrace(job, outcome, resolve));
     });
   }
 
@@ -63,9 +65,8 @@ class InProcessExecutor implements Executor {
 }
 
 function findTask(pipelines: ReadonlyMap<string, Pipeline>, job: TaskJob): TaskDefinition | undefined {
-  const plan = pipelines.get(job.pipeline)?.plan;
-  const position = plan?.positions.get(job.task);
-  return position === undefined ? undefined : plan!.tasks[position];
+  const task = pipelines.get(job.pipeline)?.plan.tasks[job.position];
+  return task?.id === job.task ? task : undefined;
 }
 
 function notFound(job: TaskJob): TaskOutcome {

@@ -5,6 +5,7 @@ import type { Builder } from "./builder.js";
 import type { TaskDefinition } from "./definition.js";
 import type { Node } from "./handles.js";
 import { pipeline } from "./pipeline.js";
+import type { Plan } from "./plan.js";
 import { TRIGGER_RULES } from "./trigger-rules.js";
 
 /** The builder as code without types sees it. */
@@ -17,8 +18,12 @@ interface Untyped {
 
 const run = () => 1;
 
+function planOf(build: (p: Untyped) => void, defaults: object = {}): Plan {
+  return pipeline("nightly", { defaults }, (p) => build(p as unknown as Untyped)).plan;
+}
+
 function tasksOf(build: (p: Untyped) => void, defaults: object = {}): readonly TaskDefinition[] {
-  return pipeline("nightly", { defaults }, (p) => build(p as unknown as Untyped)).plan.tasks;
+  return planOf(build, defaults).tasks;
 }
 
 function refusal(build: (p: Untyped) => void): WeftlineError {
@@ -39,19 +44,12 @@ function foreignNode(): Node<unknown> {
   return node!;
 }
 
-const REMEDY = "Pass the handle that p.task(), p.map() or p.branch() of this build function returned.";
+const REMEDY = "Pass the handle that p.task(), p.map() or another method of this build function returned.";
 
 describe("task(), map() and branch()", () => {
   it("fill in what is left out", () => {
-    const [task] = tasksOf((p) => void p.task("a", run));
-    expect(task).toEqual({
-      id: "a",
-      position: 0,
-      kind: "task",
-      needs: [],
-      after: [],
-      over: undefined,
-      maxItems: 100_000,
+    const plan = planOf((p) => void p.task("a", run));
+    const policy = {
       triggerRule: "all-success",
       when: undefined,
       retry: {
@@ -61,12 +59,26 @@ describe("task(), map() and branch()", () => {
       timeouts: { attemptMs: undefined, totalMs: undefined },
       allowFailure: false,
       executor: "default",
-      concurrency: undefined,
+      ...{ pool: undefined, slots: 1, priority: 0 },
+      ...{ concurrency: undefined, keyed: undefined, rateLimit: undefined },
+      ...{ cache: undefined, expect: undefined, produces: [] },
+      ...{ teardown: false, failRun: false },
+      maxItems: 100_000,
       title: undefined,
       description: undefined,
       tags: [],
+    };
+    expect({ ...plan.tasks[0]! }).toStrictEqual({
+      id: "a",
+      position: 0,
+      kind: "task",
+      policy,
+      extra: { after: [] },
       run,
     });
+    const { retry, timeouts, executor, title } = policy;
+    expect([plan.tasks[0]!.after, plan.tasks[0]!.over, plan.needsOf(0)]).toEqual([[], undefined, []]);
+    expect(plan.tasks[0]).toMatchObject({ retry, timeouts, executor, title, isMapped: false });
   });
 
   it("take the pipeline's defaults, and their own options before those", () => {
@@ -88,29 +100,31 @@ describe("task(), map() and branch()", () => {
   });
 
   it("keep needs, order and lists apart", () => {
-    const tasks = tasksOf((p) => {
+    const plan = planOf((p) => {
       const a = p.task("a", run);
       const gate = p.branch("gate", {}, run);
       p.map("m", { needs: { x: a, y: gate }, after: [a, gate.when("go")], over: a, maxItems: 7, concurrency: 2 }, run);
       p.map("fixed", { over: [1, undefined, new Date(5)] }, run);
       p.order(a, gate);
     });
+    const { tasks } = plan;
+    expect(plan.needsOf(2)).toEqual([
+      { name: "x", from: 0 },
+      { name: "y", from: 1 },
+    ]);
     expect(tasks[2]).toMatchObject({
       kind: "map",
-      needs: [
-        { name: "x", from: 0 },
-        { name: "y", from: 1 },
-      ],
-      after: [
-        { from: 0, choice: undefined },
-        { from: 1, choice: "go" },
-      ],
-      over: { from: 0 },
-      maxItems: 7,
-      concurrency: 2,
+      extra: {
+        after: [
+          { from: 0, choice: undefined },
+          { from: 1, choice: "go" },
+        ],
+        over: { from: 0 },
+      },
+      policy: { maxItems: 7, concurrency: 2 },
     });
     expect((tasks[3]!.over as { items: string[] }).items.map(decode)).toEqual([1, undefined, new Date(5)]);
-    expect(tasks[1]).toMatchObject({ kind: "branch", after: [{ from: 0, choice: undefined }] });
+    expect(tasks[1]).toMatchObject({ kind: "branch", extra: { after: [{ from: 0, choice: undefined }] } });
   });
 
   it("encode a fixed list at once: changing it afterwards changes nothing", () => {
@@ -182,7 +196,7 @@ describe("task(), map() and branch()", () => {
     });
     expect(defined.taskIds).toEqual([id, "after"]);
     expect(defined.plan.positions.get(id)).toBe(0);
-    expect(defined.plan.tasks[1]!.needs).toEqual([{ name: id, from: 0 }]);
+    expect(defined.plan.needsOf(1)).toEqual([{ name: id, from: 0 }]);
     expect([...defined.settings.result]).toEqual([[id, 1]]);
     expect(defined.graph.hasEdge(id, "after")).toBe(true);
   });
@@ -197,7 +211,7 @@ describe("task(), map() and branch()", () => {
 
   it.each(TRIGGER_RULES)("take the rule %s", (triggerRule) => {
     const { plan } = pipeline("nightly", (p) => void p.task("a", { triggerRule }, run));
-    expect(plan.tasks[0]!.triggerRule).toBe(triggerRule);
+    expect(plan.tasks[0]!.policy.triggerRule).toBe(triggerRule);
     expect(plan.rules[0]).toBe(TRIGGER_RULES.indexOf(triggerRule));
   });
 
@@ -289,7 +303,7 @@ describe("task(), map() and branch()", () => {
     [
       "a when that is no function",
       (p) => p.task("b", { when: true }, run),
-      "when is not a function. Give a function from the context to true or false.",
+      "when is not a function. Give a function of the context.",
     ],
   ])("refuse %s", (_, build, message) => {
     const error = refusal((p) => build(p, p.task("a", run)));
@@ -303,10 +317,23 @@ describe("task(), map() and branch()", () => {
     (value) => {
       for (const option of ["concurrency", "maxItems"]) {
         const error = refusal((p) => void p.map("m", { over: [1], [option]: value }, run));
+        const isKeyed = option === "concurrency" && typeof value === "object" && value !== null;
         expect(error.code).toBe("TASK_INVALID");
-        expect(error.message).toContain(`task "m" of pipeline "nightly": ${option} is `);
-        expect(error.message).toMatch(/Give a whole number from 1, or leave it out\.$/);
+        expect(error.message).toContain(`task "m" of pipeline "nightly": ${option}${isKeyed ? ".key is not" : " is "}`);
+        expect(error.message).toMatch(
+          isKeyed ? /a function to a text, and a limit from 1\.$/ : /Give a whole number from 1, or leave it out\.$/,
+        );
       }
+    },
+  );
+
+  it.each([undefined, 0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, "5", null, {}])(
+    "F210 refuse %j as the limit of a keyed concurrency",
+    (limit) => {
+      const error = refusal((p) => void p.task("a", { concurrency: { key: () => "k", limit } }, run));
+      expect(error.code).toBe("TASK_INVALID");
+      expect(error.message).toContain(`task "a" of pipeline "nightly": concurrency.limit is `);
+      expect(error.message).toMatch(/Give a whole number from 1\.$/);
     },
   );
 
@@ -517,5 +544,14 @@ describe("a builder whose call was refused", () => {
       p.task("a", run);
     });
     expect(taskIds).toEqual(["a"]);
+  });
+
+  it("has kept nothing of what that task needs", () => {
+    const plan = planOf((p) => {
+      const a = p.task("a", run);
+      expect(() => p.task("b", { needs: { a, theirs: foreignNode() } }, run)).toThrow(/TASK_INVALID/);
+      p.task("b", { needs: { mine: a } }, run);
+    });
+    expect([plan.needsOf(0), plan.needsOf(1)]).toEqual([[], [{ name: "mine", from: 0 }]]);
   });
 });

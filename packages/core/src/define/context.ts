@@ -44,7 +44,13 @@ export interface TaskContext<Params = unknown, Input = unknown> {
   /** Keeps a file in the run's history. A later one of the same name replaces it for readers. */
   readonly artifact: (artifact: ArtifactData) => void;
   readonly resources: Resources;
-  /** The same for every attempt at this task (or item) of this run: send it along with effects on other systems. */
+  /**
+   * Does a part of the task once: its output is kept, and a later attempt, or a resume, takes that instead of calling
+   * the function again. Call it in loops and in `Promise.all` as you like; the n-th call with the same id is its own step.
+   * The output is durable when the promise resolves.
+   */
+  readonly step: <Output>(id: string, run: () => Output | Promise<Output>) => Promise<Output>;
+  /** The same for every attempt at this task (or item) of this run: send it along with effects on other systems. A rerun gets another. */
   readonly idempotencyKey: string;
 }
 
@@ -55,5 +61,16 @@ export interface MapContext<Params = unknown, Input = unknown, Item = unknown> e
   readonly index: number;
 }
 
+/** What the tasks of a mapped group receive beside the rest: the item for which their group runs. */
+export interface ItemOf<Item> {
+  readonly item: Item;
+  readonly index: number;
+}
+
+/** Inside a mapped group a map has items of its own; the group's is the outer one. */
+export type OuterOf<Around> = Around extends { readonly item: infer Outer }
+  ? { readonly outer: Outer }
+  : Record<never, never>;
+
 /** The context as the engine passes it, whatever the task. */
-export type AnyContext = MapContext<unknown, unknown, unknown>;
+export type AnyContext = MapContext<unknown, unknown, unknown> & { readonly outer: unknown };

@@ -78,6 +78,35 @@ describe("definitionHash()", () => {
     expect(new Set(changes.map((change) => varied(change).hash)).size).toBe(changes.length);
   });
 
+  it("differs for what stands in groups, runs other pipelines or tears down", () => {
+    const child = (id: string) => pipeline(id, (p) => void p.task("a", () => 1));
+    const hashes = [
+      pipeline("p", (p) => void p.group("g", (g) => void g.task("a", () => 1))),
+      pipeline("p", (p) => void p.group("g", (g) => ({ a: g.task("a", () => 1) }))),
+      pipeline("p", (p) => void p.group("g", (g) => ({ b: g.task("a", () => 1) }))),
+      pipeline("p", (p) => void p.group("g", { over: [1] }, (g) => void g.task("a", () => 1))),
+      ...[true, false].map((isInside) =>
+        pipeline("p", (p) => {
+          p.group("g", (g) => {
+            g.task("a", () => 1);
+            if (isInside) g.task("b", () => 1);
+          });
+          if (!isInside) p.task("g.b", () => 1);
+        }),
+      ),
+      pipeline("p", (p) => void p.run("r", child("one"))),
+      pipeline("p", (p) => void p.run("r", child("two"))),
+      ...[undefined, false, true, { failRun: true }].map((teardown) =>
+        pipeline("p", (p) => {
+          const setup = p.task("setup", () => 1);
+          p.task("down", { needs: { setup }, ...(teardown !== undefined && { teardown }) }, () => 1);
+        }),
+      ),
+    ].map(({ hash }) => hash);
+    expect(hashes.at(-4), "teardown: false is none").toBe(hashes.at(-3));
+    expect(new Set(hashes).size).toBe(hashes.length - 1);
+  });
+
   it.each<[string, Variation]>([
     ["the text of a function", { text: () => 1 + 1 }],
     ["titles, descriptions and tags", { pipelineTitle: "B", lenient: { title: "t", description: "d", tags: ["x"] } }],

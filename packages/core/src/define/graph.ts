@@ -1,4 +1,5 @@
-import { DirectedGraph } from "graphology";
+import { createRequire } from "node:module";
+import type { DirectedGraph } from "graphology";
 import type { Pipeline } from "./pipeline.js";
 
 export interface NodeAttributes {
@@ -18,10 +19,23 @@ export interface EdgeAttributes {
 /** The pipeline as a graphology graph: a copy to look at, change and run algorithms on. */
 export type TaskGraph = DirectedGraph<NodeAttributes, EdgeAttributes>;
 
+/**
+ * Loaded when the first graph is asked for: graphology takes longer to load than all the rest of this library, and an
+ * engine never needs it.
+ */
+let graphology: typeof import("graphology") | undefined;
+
+function loadGraphology(): typeof import("graphology") {
+  graphology ??= createRequire(import.meta.url)("graphology") as typeof import("graphology");
+  return graphology;
+}
+
 /** Builds the graph; O(tasks + edges). */
 export function toGraph({ plan }: Pick<Pipeline, "plan">): TaskGraph {
+  const { DirectedGraph } = loadGraphology();
   const graph: TaskGraph = new DirectedGraph();
-  for (const { id, kind, title, description, executor, triggerRule, tags } of plan.tasks) {
+  for (const { id, kind, policy } of plan.tasks) {
+    const { title, description, executor, triggerRule, tags } = policy;
     graph.addNode(id, { kind, title, description, executor, triggerRule, tags: [...tags] });
   }
   for (const task of plan.tasks) {

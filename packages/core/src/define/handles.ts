@@ -21,6 +21,20 @@ export interface BranchNode<out Choice extends string> extends Node<Choice> {
   when(choice: NoInfer<Choice>): WhenEdge;
 }
 
+/** A group of tasks, which its outside sees as one: what comes after it waits for all of them. */
+export interface GroupNode<out Output, out Outputs> extends Node<Output> {
+  /** The handles its build function returned, for those that need one output alone; of a mapped group as lists. */
+  readonly outputs: Outputs;
+}
+
+/** What a build function may return: names for some of its tasks' outputs. */
+export type ResultNodes = Readonly<Record<string, Node<unknown>>>;
+export type ResultOf<Nodes> = Nodes extends ResultNodes ? { [Name in keyof Nodes]: OutputOf<Nodes[Name]> } : void;
+/** The outputs of a mapped group: one list for each name. */
+export type ListsOf<Nodes> = Nodes extends ResultNodes
+  ? { readonly [Name in keyof Nodes]: Node<OutputOf<Nodes[Name]>[]> }
+  : Record<never, never>;
+
 export type Needs = Readonly<Record<string, Node<unknown>>>;
 export type After = Node<unknown> | WhenEdge;
 export type OutputOf<N> = N extends Node<infer Output> ? Output : never;
@@ -37,10 +51,23 @@ export class TaskHandle implements BranchNode<string> {
     /** The builder that made it; handles do not cross pipelines. */
     readonly owner: object,
     readonly position: number,
+    /** The position of the mapped group that handed it to its outside, where it stands for the list of what all items put out. */
+    readonly listOf?: number,
   ) {}
 
   when(choice: string): WhenEdge {
     return new WhenHandle(this, choice);
+  }
+}
+
+export class GroupHandle extends TaskHandle implements GroupNode<unknown, ResultNodes> {
+  constructor(
+    id: string,
+    owner: object,
+    position: number,
+    readonly outputs: ResultNodes,
+  ) {
+    super(id, owner, position);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { WeftlineError } from "../errors.js";
-import type { TaskContext } from "./context.js";
+import type { AnyContext } from "./context.js";
 import { type Duration, durationMs } from "./duration.js";
 import type { After, Needs, Node } from "./handles.js";
 import type { Schedule } from "./schedule.js";
@@ -38,39 +38,165 @@ export interface RetryPolicy {
 /** One length for each attempt, or two lengths: for each attempt, and for the task over all its attempts and delays. */
 export type TimeoutOptions = Duration | { readonly attempt?: Duration; readonly total?: Duration };
 
-export interface TaskOptions<Params, Input, N extends Needs, Rule extends TriggerRule> {
+/** What decides a key before an attempt starts: without the inputs, which only the executor decodes. */
+export type KeyContext<Context> = Omit<
+  Context,
+  "input" | "signal" | "log" | "metric" | "progress" | "artifact" | "step"
+>;
+
+/** At most `limit` at once of those for which `key` gives the same text. */
+export interface KeyedLimit<Context> {
+  readonly key: (context: Context) => string;
+  /** ≥ 1. */
+  readonly limit: number;
+}
+
+/** At most `limit` starts within any stretch of time as long as `per`. */
+export interface RateLimitOptions<Context> {
+  /** ≥ 1. */
+  readonly limit: number;
+  readonly per: Duration;
+  /** Counts separately for each text it gives. Default: one count for the task. */
+  readonly key?: (context: Context) => string;
+}
+
+export interface CacheOptions<Context> {
+  /** What the work depends on, any value that can be stored; asked where the task runs. Equal values take one output. */
+  readonly key: (context: Context) => unknown;
+  /** How long an output may be taken. */
+  readonly ttl: Duration;
+}
+
+/** Bounds on a number, both allowed themselves. */
+export interface Expectation {
+  readonly min?: number;
+  readonly max?: number;
+  /** Whether the task fails, or succeeds with a warning in its history. Default: `"error"`. */
+  readonly severity?: "error" | "warning";
+}
+
+/** What every kind of task takes. */
+export interface NodeOptions<N extends Needs, Rule extends TriggerRule> {
   /** The tasks whose outputs this one reads, under names of your choice: `input.<name>`. */
   readonly needs?: N;
   /** Tasks (or branch choices: `gate.when("deploy")`) that come before, without their output. */
   readonly after?: readonly After[];
   /** When the task may start, judged by how its upstream ended. Default: `"all-success"`. */
   readonly triggerRule?: Rule;
-  /** Asked just before the function; `false` skips the task. */
-  readonly when?: (context: TaskContext<Params, Input>) => boolean | Promise<boolean>;
-  /** Default: the pipeline's `defaults.retry`, else one attempt. */
-  readonly retry?: RetryOptions;
   /** The run does not fail because of this task. Tasks that need it are still `upstream-failed`. Default: false. */
   readonly allowFailure?: boolean;
-  readonly timeout?: TimeoutOptions;
-  /** The name of the executor that runs it, mapped to an adapter by each deployment. Default: `"default"`. */
-  readonly executor?: string;
-  /** How many attempts at this task may run at once in one engine, over all runs; for a map: how many items of one run. ≥ 1. */
-  readonly concurrency?: number;
   readonly title?: string;
   readonly description?: string;
   readonly tags?: readonly string[];
 }
 
-export interface MapOptions<Params, Input, N extends Needs, Rule extends TriggerRule, Item>
-  extends Omit<TaskOptions<Params, Input, N, Rule>, "when"> {
+export interface TaskOptions<Context, N extends Needs, Rule extends TriggerRule> extends NodeOptions<N, Rule> {
+  /** Asked just before the function; `false` skips the task. */
+  readonly when?: (context: Context) => boolean | Promise<boolean>;
+  /** Default: the pipeline's `defaults.retry`, else one attempt. */
+  readonly retry?: RetryOptions;
+  readonly timeout?: TimeoutOptions;
+  /** The name of the executor that runs it, mapped to an adapter by each deployment. Default: `"default"`. */
+  readonly executor?: string;
+  /** The pool whose slots its attempts take: `createEngine({ pools: { gpu: 1 } })`. */
+  readonly pool?: string;
+  /** How many of the pool's slots one attempt takes. Default: 1. */
+  readonly slots?: number;
+  /** Among tasks that wait for the same place those of the highest priority start first; any whole number. Default: 0. */
+  readonly priority?: number;
+  /**
+   * How many attempts at this task may run at once in one engine, over all runs, ≥ 1; for a map: how many items of one
+   * run. With a key: how many for which it gives the same text, such as a tenant's.
+   */
+  readonly concurrency?: number | KeyedLimit<KeyContext<Context>>;
+  /** How often attempts at this task may start in one engine, over all runs. */
+  readonly rateLimit?: RateLimitOptions<KeyContext<Context>>;
+  /** Takes the output of an earlier run instead of running the task, while there is one for the same key. */
+  readonly cache?: CacheOptions<Context>;
+  /** Bounds by the name of a metric, or by `output` and the path of a number in it: `{ mape: { max: 5 }, "output.rows.length": { min: 100 } }`. */
+  readonly expect?: Readonly<Record<string, Expectation>>;
+  /** Names of what it makes outside (tables, files, models): recorded with each success. */
+  readonly produces?: string | readonly string[];
+  /**
+   * Cleans up after the tasks in `needs`, its setup: runs when all of them succeeded and everything before it has ended,
+   * however that went, also when the run is cancelled. Its failure does not fail the run unless `failRun` asks for it.
+   */
+  readonly teardown?: boolean | { readonly failRun: boolean };
+}
+
+export interface MapOptions<Context, N extends Needs, Rule extends TriggerRule, Item>
+  extends TaskOptions<Context, N, Rule> {
   /** The list: an output known only at run time, or a fixed one. */
   readonly over: Node<readonly Item[]> | readonly Item[];
-  /** Asked for each item just before the function; `false` skips the item. */
-  readonly when?: (
-    context: TaskContext<Params, Input> & { readonly item: Item; readonly index: number },
-  ) => boolean | Promise<boolean>;
   /** A longer list fails the map before anything starts. Default: 100,000. */
   readonly maxItems?: number;
+}
+
+/** A group takes its tasks' needs from outside as its own, and is one for its outside. */
+export interface GroupOptions
+  extends Pick<NodeOptions<Needs, TriggerRule>, "after" | "allowFailure" | "title" | "description" | "tags"> {
+  /** When one of its tasks fails for good, the others are stopped and all of them run again together. Default: no retry. */
+  readonly retry?: RetryOptions;
+  /** For one pass over all its tasks, or in `total` over all passes. */
+  readonly timeout?: TimeoutOptions;
+  /** How many attempts of its tasks run at once in one run; of a mapped group: how many items. ≥ 1. */
+  readonly concurrency?: number;
+}
+
+export interface MappedGroupOptions<Item> extends GroupOptions {
+  /** The list for each item of which the whole group runs. */
+  readonly over: Node<readonly Item[]> | readonly Item[];
+  /** A longer list fails the group before anything starts. Default: 100,000. */
+  readonly maxItems?: number;
+}
+
+export interface RunTaskOptions<Context, N extends Needs, Rule extends TriggerRule, Params>
+  extends Omit<TaskOptions<Context, N, Rule>, "cache" | "expect"> {
+  /** For the other pipeline's run, and those of all retries, together; or `{ attempt }` for making its params. */
+  readonly timeout?: TimeoutOptions;
+  /** The params of the other pipeline's run. Default: none. */
+  readonly params?: (context: Context) => Params | Promise<Params>;
+}
+
+export interface SleepOptions<Context, N extends Needs, Rule extends TriggerRule> extends NodeOptions<N, Rule> {
+  readonly for: Duration | ((context: Context) => Duration | Promise<Duration>);
+}
+
+export interface SleepUntilOptions<Context, N extends Needs, Rule extends TriggerRule> extends NodeOptions<N, Rule> {
+  /** The moment, as a Date or in epoch milliseconds; a past one means now. */
+  readonly at: Date | number | ((context: Context) => Date | number | Promise<Date | number>);
+}
+
+export interface PollOptions<Context, N extends Needs, Rule extends TriggerRule> extends TaskOptions<Context, N, Rule> {
+  /** The time between two looks. Nothing is held meanwhile. */
+  readonly every: Duration;
+  /** How long to look in all, or `{ attempt }` for one look. Default: for ever. */
+  readonly timeout?: TimeoutOptions;
+}
+
+export interface SignalOptions<Context, N extends Needs, Rule extends TriggerRule, Schema extends StandardSchemaV1>
+  extends NodeOptions<N, Rule> {
+  /** What the payload has to be; any Standard Schema. Default: anything that can be stored. */
+  readonly schema?: Schema;
+  /** How long to wait. Default: for ever. */
+  readonly timeout?: Duration;
+  /** What senders that do not know the run may address: `engine.runs.signalKey(key, payload)`. */
+  readonly key?: (context: KeyContext<Context>) => string;
+}
+
+/** What came of a check: the answer, or with words and the value that was measured. */
+export type CheckAnswer = boolean | { readonly passed: boolean; readonly message?: string; readonly value?: unknown };
+
+/** A check's output. */
+export interface CheckResult {
+  readonly passed: boolean;
+  readonly message: string;
+}
+
+export interface CheckOptions<Context, N extends Needs, Rule extends TriggerRule>
+  extends TaskOptions<Context, N, Rule> {
+  /** Whether a check that does not pass fails, or succeeds with a warning in its history. Default: `"error"`. */
+  readonly severity?: "error" | "warning";
 }
 
 export interface TaskDefaults {
@@ -88,14 +214,48 @@ export interface PipelineOptions<Schema extends StandardSchemaV1 | undefined, Pa
   readonly defaults?: TaskDefaults;
   /** Ends the whole run, counted from its start; kept as an absolute deadline. */
   readonly timeout?: Duration;
-  /** How many attempts of all runs of this pipeline may run at once in one engine. ≥ 1. */
-  readonly concurrency?: number;
+  /** How many attempts of all runs of this pipeline may run at once in one engine, ≥ 1. With a key: of the runs for which it gives the same text. */
+  readonly concurrency?: number | KeyedLimit<{ readonly params: Params }>;
+  /** How many runs of this pipeline may be active at once, over all engines; further ones stay `queued`. ≥ 1. */
+  readonly maxActiveRuns?: number;
   /** What fails a run: any task that failed and was not allowed to, or only tasks without downstream (Airflow). Default: `"any"`. */
   readonly failWhen?: "any" | "leaves";
   /** The first failure cancels everything that has not finished. Default: false. */
   readonly failFast?: boolean;
   readonly title?: string;
   readonly description?: string;
+}
+
+/** How a task is run, checked and filled in; shared by all tasks with the same options. */
+export interface TaskPolicy {
+  readonly triggerRule: TriggerRule;
+  readonly when: ((context: AnyContext) => boolean | Promise<boolean>) | undefined;
+  readonly retry: RetryPolicy;
+  readonly timeouts: Timeouts;
+  readonly allowFailure: boolean;
+  readonly executor: string;
+  readonly pool: string | undefined;
+  readonly slots: number;
+  readonly priority: number;
+  readonly concurrency: number | undefined;
+  readonly keyed: KeyedLimit<AnyContext> | undefined;
+  readonly rateLimit: RatePolicy | undefined;
+  readonly cache: { readonly key: (context: AnyContext) => unknown; readonly ttlMs: number } | undefined;
+  readonly expect: Readonly<Record<string, Expectation>> | undefined;
+  readonly produces: readonly string[];
+  readonly teardown: boolean;
+  /** A teardown's failure fails the run as well. */
+  readonly failRun: boolean;
+  readonly maxItems: number;
+  readonly title: string | undefined;
+  readonly description: string | undefined;
+  readonly tags: readonly string[];
+}
+
+export interface RatePolicy {
+  readonly limit: number;
+  readonly perMs: number;
+  readonly key: ((context: AnyContext) => string) | undefined;
 }
 
 const DEFAULT_RETRY_DELAY_MS = 1_000;

@@ -46,7 +46,7 @@ function refuse(id: string, problems: readonly string[], remedy: string, cause?:
 }
 
 /** Path elements are keys in zod and arktype, objects with a key in valibot. */
-function describeIssue(issue: StandardSchemaV1.Issue): string {
+export function describeIssue(issue: StandardSchemaV1.Issue): string {
   const path = (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".");
   return path === "" ? issue.message : `${path}: ${issue.message}`;
 }

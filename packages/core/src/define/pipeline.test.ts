@@ -81,11 +81,12 @@ describe("pipeline()", () => {
     });
     tags.push("y");
     const [a, b, c] = defined.plan.tasks;
-    expect(a!.tags).toEqual(["x"]);
+    expect(a!.policy.tags).toEqual(["x"]);
     const parts = [
-      ...[defined, defined.plan, defined.plan.tasks, defined.settings, a, b, c],
-      ...[a!.tags, a!.retry, a!.timeouts, b!.needs, b!.after, (b!.over as { items: unknown }).items],
-      ...[c!.tags, c!.retry, c!.timeouts, c!.needs, c!.after],
+      ...[defined, defined.plan, defined.plan.tasks, defined.plan.needNames, defined.settings, a, b, c],
+      ...[a!.policy, a!.policy.tags, a!.retry, a!.timeouts],
+      ...[b!.extra, b!.after, (b!.over as { items: unknown }).items],
+      ...[c!.policy, c!.policy.tags, c!.retry, c!.timeouts, c!.extra, c!.after],
     ];
     expect(parts.map((part) => Object.isFrozen(part))).toEqual(parts.map(() => true));
     expect(defined.hash).toBe(defined.hash);

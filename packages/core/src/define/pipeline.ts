@@ -1,22 +1,21 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { WeftlineError } from "../errors.js";
-import { type Builder, checkId, DefinitionBuilder } from "./builder.js";
+import type { Builder } from "./builder.js";
+import { DefinitionBuilder } from "./definition-builder.js";
 import { definitionHash } from "./definition-hash.js";
 import { type TaskGraph, toGraph } from "./graph.js";
-import type { Node, OutputOf } from "./handles.js";
-import { isCount, type PipelineOptions, positiveMs } from "./options.js";
-import { compilePlan, type Plan } from "./plan.js";
+import type { ResultNodes, ResultOf } from "./handles.js";
+import { checkId } from "./ids.js";
+import { isCount, type KeyedLimit, type PipelineOptions, positiveMs } from "./options.js";
+import { Plan } from "./plan.js";
 import type { Schedule } from "./schedule.js";
 import { show } from "./show.js";
+import { keyedLimit } from "./task-policy.js";
 
 // biome-ignore lint/complexity/noBannedTypes: a pipeline without a schema takes `{}`
 type NoParams = {};
 declare const PARAMS: unique symbol;
 declare const RESULT: unique symbol;
-
-/** The handles a build function returns: the outputs that make up the run's result. */
-export type ResultNodes = Readonly<Record<string, Node<unknown>>>;
-export type ResultOf<Nodes> = Nodes extends ResultNodes ? { [Name in keyof Nodes]: OutputOf<Nodes[Name]> } : void;
 
 /** A frozen definition. `Params` is what callers pass, `Result` what a run resolves to. */
 export interface Pipeline<in Params = never, out Result = unknown> {
@@ -42,6 +41,8 @@ export interface PipelineSettings {
   readonly schedule: Schedule<unknown> | undefined;
   readonly timeoutMs: number | undefined;
   readonly concurrency: number | undefined;
+  readonly keyed: KeyedLimit<{ readonly params: unknown }> | undefined;
+  readonly maxActiveRuns: number | undefined;
   readonly failWhen: "any" | "leaves";
   readonly failFast: boolean;
   /** Result name → position of the task. */
@@ -68,7 +69,11 @@ export function pipeline<Nodes extends ResultNodes | void>(
   options: PipelineOptions<undefined, NoParams>,
   build: (p: Builder<NoParams>) => Nodes,
 ): Pipeline<NoParams, ResultOf<Nodes>>;
-export function pipeline(id: string, optionsOrBuild: AnyOptions | BuildFunction, maybeBuild?: BuildFunction): Pipeline {
+export function pipeline(
+  id: string,
+  optionsOrBuild: AnyPipelineOptions | BuildFunction,
+  maybeBuild?: BuildFunction,
+): Pipeline {
   const options = typeof optionsOrBuild === "function" ? {} : optionsOrBuild;
   const build = typeof optionsOrBuild === "function" ? optionsOrBuild : maybeBuild;
   checkId(id, "PIPELINE_INVALID", "the id of a pipeline");
@@ -79,19 +84,33 @@ export function pipeline(id: string, optionsOrBuild: AnyOptions | BuildFunction,
     throw invalid(id, "it has no build function", "Write pipeline(id, options, (p) => { p.task(…) }).");
   }
   const builder = new DefinitionBuilder(id, options.defaults ?? {});
-  const nodes = build(builder as unknown as Builder<never>);
+  return finishPipeline(options, builder, build(builder.root as unknown as Builder<never>));
+}
+
+/**
+ * Closes a builder and compiles what it collected.
+ *
+ * @param nodes - What the build function returned.
+ * @param result - Result name → position, where there was no build function.
+ */
+export function finishPipeline(
+  options: AnyPipelineOptions,
+  builder: DefinitionBuilder,
+  nodes: unknown,
+  result?: ReadonlyMap<string, number>,
+): Pipeline {
+  const id = builder.pipelineId;
   builder.seal();
-  if (nodes instanceof Promise) {
-    nodes.catch(() => undefined); // its own failure, as likely as not from the seal, would end the process unhandled
-    throw invalid(id, "its build function is async", "Define tasks synchronously; await inside tasks.");
-  }
+  const positions = result ?? resultPositions(id, builder, nodes);
   if (builder.tasks.length === 0) {
     throw invalid(id, "it has no tasks", "Add at least one p.task() in its build function.");
   }
-  return new DefinedPipeline(id, options, builder, nodes);
+  return new DefinedPipeline(id, options, builder, positions);
 }
 
-type AnyOptions = PipelineOptions<StandardSchemaV1 | undefined, unknown>;
+export type AnyPipelineOptions = Omit<PipelineOptions<StandardSchemaV1 | undefined, unknown>, "concurrency"> & {
+  readonly concurrency?: number | KeyedLimit<{ readonly params: never }>;
+};
 type BuildFunction = (p: Builder<never>) => unknown;
 
 class DefinedPipeline implements Pipeline {
@@ -102,12 +121,17 @@ class DefinedPipeline implements Pipeline {
   readonly settings: PipelineSettings;
   #hash: string | undefined;
 
-  constructor(id: string, options: AnyOptions, builder: DefinitionBuilder, nodes: unknown) {
+  constructor(
+    id: string,
+    options: AnyPipelineOptions,
+    builder: DefinitionBuilder,
+    result: ReadonlyMap<string, number>,
+  ) {
     this.id = id;
     this.title = options.title;
     this.description = options.description;
-    this.settings = Object.freeze({ ...checkSettings(id, options), result: resultPositions(id, builder, nodes) });
-    this.plan = Object.freeze(compilePlan(id, builder.tasks));
+    this.settings = Object.freeze({ ...checkSettings(id, options), result });
+    this.plan = new Plan(builder);
     Object.freeze(this);
   }
 
@@ -120,12 +144,12 @@ class DefinedPipeline implements Pipeline {
   }
 
   get hash(): string {
-    this.#hash ??= definitionHash(this.id, this.plan.tasks, this.settings.failWhen);
+    this.#hash ??= definitionHash(this);
     return this.#hash;
   }
 }
 
-function checkSettings(id: string, options: AnyOptions): Omit<PipelineSettings, "result"> {
+function checkSettings(id: string, options: AnyPipelineOptions): Omit<PipelineSettings, "result"> {
   const { params, schedule, failWhen = "any", concurrency, timeout } = options;
   if (params !== undefined && typeof params?.["~standard"]?.validate !== "function") {
     throw invalid(
@@ -137,9 +161,9 @@ function checkSettings(id: string, options: AnyOptions): Omit<PipelineSettings, 
   if (failWhen !== "any" && failWhen !== "leaves") {
     throw invalid(id, `failWhen is ${show(failWhen)}`, 'Use "any" or "leaves".');
   }
-  if (concurrency !== undefined && !isCount(concurrency)) {
-    throw invalid(id, `concurrency is ${show(concurrency)}`, "Give a whole number from 1, or leave it out.");
-  }
+  const isKeyed = typeof concurrency === "object" && concurrency !== null;
+  checkCount(id, "concurrency", isKeyed ? undefined : concurrency);
+  checkCount(id, "maxActiveRuns", options.maxActiveRuns);
   if (schedule !== undefined && typeof schedule?.next !== "function") {
     throw invalid(id, `schedule is ${show(schedule)}`, 'Give cron("0 2 * * *") or every("15m").');
   }
@@ -147,19 +171,28 @@ function checkSettings(id: string, options: AnyOptions): Omit<PipelineSettings, 
     schema: params,
     schedule,
     timeoutMs: timeout === undefined ? undefined : positiveMs(timeout, `timeout of pipeline "${id}"`),
-    concurrency,
+    concurrency: isKeyed ? undefined : concurrency,
+    keyed: isKeyed ? keyedLimit(concurrency, `pipeline "${id}"`) : undefined,
+    maxActiveRuns: options.maxActiveRuns,
     failWhen,
     failFast: options.failFast ?? false,
   };
 }
 
+function checkCount(id: string, option: string, value: unknown): void {
+  if (value === undefined || isCount(value)) return;
+  throw invalid(id, `${option} is ${show(value)}`, "Give a whole number from 1, or leave it out.");
+}
+
 function resultPositions(id: string, builder: DefinitionBuilder, nodes: unknown): ReadonlyMap<string, number> {
-  if (nodes === undefined || nodes === null) return new Map();
-  if (typeof nodes !== "object") {
+  if (nodes instanceof Promise) {
+    nodes.catch(() => undefined); // its own failure, as likely as not from the seal, would end the process unhandled
+    throw invalid(id, "its build function is async", "Define tasks synchronously; await inside tasks.");
+  }
+  if (nodes !== undefined && nodes !== null && typeof nodes !== "object") {
     throw invalid(id, `its build function returned ${show(nodes)}`, "Return an object of task handles, or nothing.");
   }
-  const where = `the result of pipeline "${id}"`;
-  return new Map(Object.entries(nodes).map(([name, node]) => [name, builder.position(node, `${where}, ${name}`)]));
+  return new Map(builder.results(nodes, `the result of pipeline "${id}"`));
 }
 
 function invalid(id: string, problem: string, remedy: string): WeftlineError {

@@ -72,7 +72,7 @@ function edgesOf(plan: Plan): string[] {
   });
 }
 
-describe("compilePlan()", () => {
+describe("Plan", () => {
   it("has every edge once, and in-degrees, successors and ranks that agree with them", () => {
     fc.assert(
       fc.property(graphs, ({ size, edges }) => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { noEffects } from "../run/effects.js";
 import { FAILED, PENDING, READY, type RunState, SKIPPED, UPSTREAM_FAILED } from "../run/state.js";
-import { begin, cancelTask, fail, noEffects, skip, start, succeed } from "../run/transition.js";
+import { begin, cancelInstance, fail, skip, start, succeed } from "../run/transition.js";
 import { type Report, referenceDecision } from "../test-support/reference-run.js";
 import { stateOf } from "../test-support/run-states.js";
 import { pipeline } from "./pipeline.js";
@@ -243,7 +244,7 @@ describe("a task's rule", () => {
       BRING.F(failed, last);
       start(cancelled, last - 1);
       succeed(cancelled, last - 1, noEffects());
-      cancelTask(cancelled, last, noEffects());
+      cancelInstance(cancelled, last, noEffects());
       expect(failed.status[last]).toBe(FAILED);
       expect(cancelled.statusOf(last)).toBe("cancelled");
       expect(cancelled.status[last + 1], others.join(" ")).toBe(failed.status[last + 1]);

@@ -74,6 +74,9 @@ const RULES: Readonly<Record<TriggerRule, Rule>> = {
   always: () => "run",
 };
 
+/** The rule of teardown tasks, behind those that users write: its decision depends on which upstream tasks are its setup. */
+export const TEARDOWN_RULE = TRIGGER_RULES.length;
+
 /** The rules by their place in {@link TRIGGER_RULES}, as a plan stores them. */
 const RULE_BY_CODE: readonly Rule[] = TRIGGER_RULES.map((name) => RULES[name]);
 

@@ -261,9 +261,9 @@ describe("map()", () => {
       const fixed = p.map("fixed", { over: ["a", 1] }, ({ item }) => item);
       expectTypeOf(fixed).toEqualTypeOf<Node<(string | number)[]>>();
       p.map("rule", { over: numbers, needs: { texts }, triggerRule: "all-done" }, (context) => {
-        expectTypeOf(context).toEqualTypeOf<
-          MapContext<{ day: string }, { readonly texts: string[] | undefined }, number>
-        >();
+        type Expected = MapContext<{ day: string }, { readonly texts: string[] | undefined }, number>;
+        expectTypeOf(context).branded.toEqualTypeOf<Expected>();
+        expectTypeOf<keyof typeof context>().toEqualTypeOf<keyof Expected>();
       });
     });
   });

@@ -46,6 +46,20 @@ export function taskCancelled(task: string, reason: string | undefined): Weftlin
   );
 }
 
+export function groupStopped(group: string, task: string): WeftlineError {
+  return new WeftlineError(
+    "GROUP_STOPPED",
+    `task "${task}" failed, and group "${group}" is retried as a whole. Its tasks run again together.`,
+  );
+}
+
+export function groupTimedOut(group: string): WeftlineError {
+  return new WeftlineError(
+    "GROUP_STOPPED",
+    `the time of group "${group}" is up, and all its tasks are stopped with it.`,
+  );
+}
+
 export function engineStopped(): WeftlineError {
   return new WeftlineError(
     "ENGINE_STOPPED",
@@ -60,7 +74,7 @@ export function leaseLost(): WeftlineError {
   );
 }
 
-export function stillRunning(reason: WeftlineError, retried: boolean): string {
+export function stillRunning(reason: Pick<WeftlineError, "message">, retried: boolean): string {
   const consequence = retried
     ? "It is retried all the same, as retry.whileAbandoned asks"
     : "It is not retried, so that it never runs twice at once";

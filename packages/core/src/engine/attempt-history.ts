@@ -7,7 +7,7 @@ import { toErrorRecord } from "../values/error-record.js";
 import { boundText } from "../values/text.js";
 
 /** Which attempt a line of history comes from, and when. */
-export type Origin = Pick<LogRecord, "runId" | "task" | "index" | "attempt" | "at">;
+export type Origin = Pick<LogRecord, "runId" | "task" | "index" | "generation" | "attempt" | "at">;
 
 /** What one attempt may log; the line after the last one says that more was dropped. */
 export const MAX_LOG_LINES = 10_000;

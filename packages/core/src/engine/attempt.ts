@@ -1,7 +1,8 @@
 import type { EpochMs } from "../clock.js";
 import type { ArtifactData, TaskOutcome, TaskPort } from "../contracts/executor.js";
-import type { AttemptStatus, LogLevel } from "../contracts/records.js";
-import type { WeftlineError } from "../errors.js";
+import type { AttemptStatus, CacheEntry, LogLevel } from "../contracts/records.js";
+import { WeftlineError } from "../errors.js";
+import type { Encoded } from "../values/codec.js";
 
 /** Who hears what an attempt says and how it ends. */
 export interface AttemptSink {
@@ -14,7 +15,13 @@ export interface AttemptSink {
   metric(attempt: LiveAttempt, name: string, value: number): void;
   progress(attempt: LiveAttempt, fraction: number, message: string | undefined): void;
   artifact(attempt: LiveAttempt, artifact: ArtifactData): void;
+  findStep(attempt: LiveAttempt, step: string): Encoded | undefined;
+  keepStep(attempt: LiveAttempt, step: string, output: Encoded, startedAt: EpochMs): Promise<void>;
+  findCached(attempt: LiveAttempt, key: string): Promise<CachedOutput | undefined>;
 }
+
+/** An output in the cache, and the run it came from. */
+export type CachedOutput = Pick<CacheEntry, "output" | "runId">;
 
 /** An attempt between its start and its end: the engine's side of the executor's port, and its one abort switch. */
 export class LiveAttempt implements TaskPort {
@@ -23,6 +30,7 @@ export class LiveAttempt implements TaskPort {
   instance: number;
   readonly position: number;
   readonly index: readonly number[];
+  readonly generation: number;
   readonly number: number;
   readonly startedAt: EpochMs;
   /** Lines logged so far, those dropped included. */
@@ -40,6 +48,7 @@ export class LiveAttempt implements TaskPort {
     instance: number,
     position: number,
     index: readonly number[],
+    generation: number,
     number: number,
     startedAt: EpochMs,
   ) {
@@ -47,6 +56,7 @@ export class LiveAttempt implements TaskPort {
     this.instance = instance;
     this.position = position;
     this.index = index;
+    this.generation = generation;
     this.number = number;
     this.startedAt = startedAt;
   }
@@ -101,6 +111,28 @@ export class LiveAttempt implements TaskPort {
 
   artifact(artifact: ArtifactData): void {
     if (this.#isOpen()) this.sink.artifact(this, artifact);
+  }
+
+  async findStep(step: string): Promise<Encoded | undefined> {
+    this.#checkOpen(step);
+    return this.sink.findStep(this, step);
+  }
+
+  async keepStep(step: string, output: Encoded, startedAt: EpochMs): Promise<void> {
+    this.#checkOpen(step);
+    await this.sink.keepStep(this, step, output, startedAt);
+  }
+
+  async findCached(key: string): Promise<CachedOutput | undefined> {
+    return this.#isOpen() ? this.sink.findCached(this, key) : undefined;
+  }
+
+  #checkOpen(step: string): void {
+    if (this.#isOpen()) return;
+    throw new WeftlineError(
+      "ATTEMPT_ENDED",
+      `Cannot do step "${step}" as its attempt has ended. Stop when \`signal\` aborts.`,
+    );
   }
 
   /** Code that speaks after its attempt's end most likely lost a promise; said once. */

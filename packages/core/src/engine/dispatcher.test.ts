@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { settled, WatchedClock } from "../test-support/manual-clock.js";
 import { Breather } from "./breather.js";
-import { type Dispatchable, Dispatcher, Lane, Limit } from "./dispatcher.js";
+import { type Dispatchable, Dispatcher, Lane } from "./dispatcher.js";
+import { Limit } from "./limits.js";
 
 /** A run whose attempts end when the test says so. */
 class FakeRun implements Dispatchable {
-  readonly lane = new Lane(this);
+  readonly lane = new Lane(this, 0);
   readonly running = new Map<number, () => void>();
   readonly cancelled = new Set<number>();
 
@@ -15,7 +16,7 @@ class FakeRun implements Dispatchable {
     readonly limits: (instance: number) => readonly Limit[] = () => [],
   ) {}
 
-  limitsOf(instance: number): readonly Limit[] {
+  gatesOf(instance: number): readonly Limit[] {
     return this.limits(instance);
   }
 
@@ -32,6 +33,8 @@ class FakeRun implements Dispatchable {
     release();
   }
 }
+
+const limit = (max: number) => new Limit(max, "a limit");
 
 const setup = (concurrency: number) => {
   const started: string[] = [];
@@ -75,7 +78,7 @@ describe("Dispatcher", () => {
 
   it("F156 starts what fits although something before it does not", () => {
     const { dispatcher, run, take } = setup(10);
-    const narrow = new Limit(1);
+    const narrow = limit(1);
     const a = run("a", (instance) => (instance % 2 ? [narrow] : []));
     dispatcher.enqueue(a.lane, [1, 3, 5, 2, 4]);
     expect(take()).toEqual(["a1", "a2", "a4"]);
@@ -89,7 +92,7 @@ describe("Dispatcher", () => {
 
   it("counts two limits at once, and wakes whoever waits for either", () => {
     const { dispatcher, run, take } = setup(10);
-    const [x, y] = [new Limit(1), new Limit(1)];
+    const [x, y] = [limit(1), limit(1)];
     const both = run("both", () => [x, y]);
     const onlyX = run("x", () => [x]);
     const onlyY = run("y", () => [y]);
@@ -116,7 +119,7 @@ describe("Dispatcher", () => {
 
   it("F156 passes a place on when the one it was kept for waits for another limit too", () => {
     const { dispatcher, run, take } = setup(10);
-    const [x, y] = [new Limit(1), new Limit(1)];
+    const [x, y] = [limit(1), limit(1)];
     const onlyX = run("x", () => [x]);
     const onlyY = run("y", () => [y]);
     const both = run("both", () => [y, x]);
@@ -134,7 +137,7 @@ describe("Dispatcher", () => {
 
   it("passes a place on when the one it was kept for is not ready any more", () => {
     const { dispatcher, run, take } = setup(10);
-    const narrow = new Limit(1);
+    const narrow = limit(1);
     const a = run("a", () => [narrow]);
     const b = run("b", () => [narrow]);
     dispatcher.enqueue(a.lane, [1, 2, 3]);
@@ -144,12 +147,12 @@ describe("Dispatcher", () => {
     a.end(1);
     expect(take()).toEqual(["b1"]);
     b.end(1);
-    expect([narrow.active, narrow.held.size, dispatcher.active]).toEqual([0, 0, 0]);
+    expect([narrow.isUnused, dispatcher.active]).toEqual([true, 0]);
   });
 
   it("never exceeds any limit and leaves nobody waiting, whatever comes and goes", async () => {
     const { dispatcher, run } = setup(7);
-    const [x, y, z] = [new Limit(3), new Limit(2), new Limit(4)];
+    const [x, y, z] = [limit(3), limit(2), limit(4)];
     const all = [x, y, z];
     let seed = 12_345;
     const random = (max: number) => {
@@ -174,7 +177,7 @@ describe("Dispatcher", () => {
       const chosen = busy[random(Math.max(1, busy.length))];
       if (chosen) chosen.end([...chosen.running.keys()][random(chosen.running.size)]!);
       expect(dispatcher.active).toBeLessThanOrEqual(7);
-      for (const limit of all) expect(limit.active).toBeLessThanOrEqual(limit.max);
+      for (const { active, max } of all) expect(active).toBeLessThanOrEqual(max);
     }
     await settled();
     for (let left = true; left; ) {
@@ -189,11 +192,7 @@ describe("Dispatcher", () => {
     }
     expect(runs[0]!.started).toHaveLength(created);
     expect(new Set(runs[0]!.started).size).toBe(created);
-    expect(all.map(({ active, held }) => [active, held.size])).toEqual([
-      [0, 0],
-      [0, 0],
-      [0, 0],
-    ]);
+    expect(all.map(({ isUnused }) => isUnused)).toEqual([true, true, true]);
   });
 
   it("starts nothing after close(), which settles when no place is taken", async () => {

@@ -1,44 +1,27 @@
 import type { Breather } from "./breather.js";
+import { type Admitted, type Gate, Limit } from "./limits.js";
+import { PriorityQueue } from "./priority-queue.js";
 import { Queue } from "./queue.js";
-
-/** A bound on how much runs at once. */
-export class Limit {
-  active = 0;
-  /** Work that this limit holds back; looked at again when a place becomes free. */
-  readonly held = new Queue<Held>();
-
-  constructor(readonly max: number) {}
-
-  get isFull(): boolean {
-    return this.active >= this.max;
-  }
-}
-
-interface Held {
-  readonly lane: Lane;
-  readonly instance: number;
-}
 
 /** What the dispatcher starts attempts for: a run. */
 export interface Dispatchable {
-  /** The limits an instance has to fit into beside the dispatcher's own, the narrowest first. */
-  limitsOf(instance: number): readonly Limit[];
+  /** What an instance has to pass beside the dispatcher's own limit, the narrowest first; nothing when it cannot start. */
+  gatesOf(instance: number): readonly Gate[];
   /** Starts an attempt. @returns False when the instance is not ready any more; nothing started then. */
   startAttempt(instance: number, release: () => void): boolean;
 }
 
-/** The ready instances of one run. */
+/** The ready instances of one run that have the same priority. */
 export class Lane {
   /** Before all others: they had been chosen once and did not fit. */
-  readonly returned = new Queue<number>();
+  readonly returned = new Queue<Admitted>();
   readonly ready = new Queue<number>();
   isQueued = false;
 
-  constructor(readonly run: Dispatchable) {}
-
-  next(): number | undefined {
-    return this.returned.shift() ?? this.ready.shift();
-  }
+  constructor(
+    readonly run: Dispatchable,
+    readonly priority: number,
+  ) {}
 
   get isEmpty(): boolean {
     return this.returned.size === 0 && this.ready.size === 0;
@@ -46,13 +29,14 @@ export class Lane {
 }
 
 /**
- * Decides what starts next. Runs take turns, one instance each, so that a large run does not starve a small one.
- * An instance that does not fit some limit waits with that limit, out of the way of those that do fit.
+ * Decides what starts next. Those of the highest priority first; among equals runs take turns, one instance each, so
+ * that a large run does not starve a small one. An instance that does not fit some gate waits with that gate, out of the
+ * way of those that do fit.
  */
 export class Dispatcher {
   readonly #total: Limit;
   readonly #breather: Breather;
-  readonly #lanes = new Queue<Lane>();
+  readonly #lanes = new PriorityQueue<Lane>();
   #abandoned = 0;
   #isPumping = false;
   #isPausing = false;
@@ -60,13 +44,18 @@ export class Dispatcher {
   #onIdle: (() => void) | undefined;
 
   constructor(concurrency: number, breather: Breather) {
-    this.#total = new Limit(concurrency);
+    this.#total = new Limit(concurrency, "the engine's concurrency");
     this.#breather = breather;
   }
 
   /** Attempts that hold a slot. */
   get active(): number {
     return this.#total.active;
+  }
+
+  /** The engine's own limit. */
+  get total(): Gate {
+    return this.#total;
   }
 
   get #isIdle(): boolean {
@@ -88,6 +77,12 @@ export class Dispatcher {
     this.#pump();
   }
 
+  /** A gate has room again although no attempt ended. */
+  roomIn(gate: Gate): void {
+    this.#readmit(gate);
+    this.#pump();
+  }
+
   /** Starts nothing any more. @returns When no attempt holds a slot, but for those that were abandoned. */
   close(): Promise<void> {
     this.#isClosed = true;
@@ -100,7 +95,7 @@ export class Dispatcher {
   #queue(lane: Lane): void {
     if (lane.isQueued || lane.isEmpty) return;
     lane.isQueued = true;
-    this.#lanes.push(lane);
+    this.#lanes.push(lane, lane.priority);
   }
 
   #pump(): void {
@@ -125,37 +120,48 @@ export class Dispatcher {
   }
 
   #startNext(lane: Lane): void {
-    const instance = lane.next();
+    const returned = lane.returned.shift();
+    const instance = returned === undefined ? lane.ready.shift() : returned.instance;
     if (instance === undefined) return;
-    const limits = lane.run.limitsOf(instance);
-    const full = limits.find((limit) => limit.isFull);
+    returned?.gate.lookedAt();
+    const gates = lane.run.gatesOf(instance);
+    const full = gates.find((gate) => gate.isFull);
     if (full !== undefined) {
-      full.held.push({ lane, instance });
-      // Its place in the other limits is free for whoever waits there; nobody else would tell them.
-      for (const limit of limits) if (!limit.isFull) this.#readmit(limit);
-      return;
+      full.hold({ lane, instance });
+      return this.#passOn(returned);
     }
     this.#total.active++;
-    for (const limit of limits) limit.active++;
-    const release = () => this.#release(limits);
-    if (!lane.run.startAttempt(instance, release)) release();
+    for (const gate of gates) gate.take();
+    const release = gates.length === 0 ? this.#releaseUngated : () => this.#release(gates);
+    if (lane.run.startAttempt(instance, release)) return;
+    release();
+    this.#passOn(returned);
   }
 
-  #release(limits: readonly Limit[]): void {
+  /** The place that was kept for this work is free for whoever else waits there; nobody else would tell them. */
+  #passOn(returned: Admitted | undefined): void {
+    if (returned !== undefined) this.#readmit(returned.gate);
+  }
+
+  readonly #releaseUngated = (): void => {
     this.#total.active--;
-    for (const limit of limits) {
-      limit.active--;
-      this.#readmit(limit);
-    }
     if (this.#isIdle) this.#onIdle?.();
     this.#pump();
+  };
+
+  #release(gates: readonly Gate[]): void {
+    for (const gate of gates) {
+      gate.giveBack();
+      this.#readmit(gate);
+    }
+    this.#releaseUngated();
   }
 
-  /** Gives the work that has waited longest with a limit another try. */
-  #readmit(limit: Limit): void {
-    const held = limit.held.shift();
-    if (held === undefined) return;
-    held.lane.returned.push(held.instance);
-    this.#queue(held.lane);
+  /** Gives the work that has waited longest with a gate, and may fit now, another try. */
+  #readmit(gate: Gate): void {
+    for (const admitted of gate.readmit()) {
+      admitted.lane.returned.push(admitted);
+      this.#queue(admitted.lane);
+    }
   }
 }

@@ -28,6 +28,8 @@ export interface EngineOptions {
   readonly scheduler?: Scheduler;
   /** Handed to every task as `resources`: connections, clients, configuration. */
   readonly resources?: Resources;
+  /** Slots that tasks name in their `pool` option, by name: `{ gpu: 1, api: 8 }`. */
+  readonly pools?: Readonly<Record<string, number>>;
   /** How many attempts run at once over all pipelines. Default: 64. */
   readonly concurrency?: number;
   /** How long code may go on after its signal aborted, before its attempt is given up. Default: `"5s"`. */
@@ -50,7 +52,11 @@ export interface EngineOptions {
 
 /** The options, checked, with every default filled in. */
 export interface EngineSettings {
+  /** Those that were given. */
   readonly pipelines: readonly Pipeline[];
+  /** With those that they run as sub-pipelines, which need not be given. */
+  readonly registered: readonly Pipeline[];
+  readonly pools: ReadonlyMap<string, number>;
   readonly storage: Storage;
   readonly executors: ReadonlyMap<string, Executor>;
   /** Whether names without an adapter run on `default`. */
@@ -76,8 +82,11 @@ export function engineSettings(options: EngineOptions): EngineSettings {
   if (!Array.isArray(pipelines))
     throw invalid("pipelines is not a list", "Write createEngine({ pipelines: [myPipeline] }).");
   const newId = options.newId ?? defaultNewId;
+  checkPipelines(pipelines);
   const settings: EngineSettings = {
     pipelines,
+    registered: withSubPipelines(pipelines),
+    pools: new Map(Object.entries(options.pools ?? {})),
     storage: options.storage ?? memoryStorage(),
     executors: new Map(Object.entries({ default: inProcess(), ...executors })),
     isAnyExecutorAllowed: executors === undefined,
@@ -95,11 +104,31 @@ export function engineSettings(options: EngineOptions): EngineSettings {
     random: options.random ?? defaultRandom,
     newId,
   };
-  checkPipelines(settings);
+  for (const [name, slots] of settings.pools) count(slots, `pools["${name}"]`);
+  for (const pipeline of settings.registered) checkTasks(pipeline, settings);
   return settings;
 }
 
-function checkPipelines({ pipelines, executors, isAnyExecutorAllowed }: EngineSettings): void {
+/** The given pipelines and those their tasks run, each once. */
+function withSubPipelines(pipelines: readonly Pipeline[]): readonly Pipeline[] {
+  const byId = new Map(pipelines.map((pipeline) => [pipeline.id, pipeline]));
+  for (const pipeline of byId.values()) {
+    for (const { extra, id } of pipeline.plan.tasks) {
+      if (extra.child === undefined) continue;
+      const known = byId.get(extra.child.id);
+      if (known !== undefined && known !== extra.child) {
+        throw invalid(
+          `task "${id}" of pipeline "${pipeline.id}" runs another pipeline "${extra.child.id}" than the one that is given`,
+          "Give different pipelines different ids.",
+        );
+      }
+      byId.set(extra.child.id, extra.child);
+    }
+  }
+  return [...byId.values()];
+}
+
+function checkPipelines(pipelines: readonly Pipeline[]): void {
   const ids = new Set<string>();
   for (const pipeline of pipelines) {
     if (pipeline?.plan === undefined)
@@ -108,15 +137,31 @@ function checkPipelines({ pipelines, executors, isAnyExecutorAllowed }: EngineSe
       throw invalid(`pipeline "${pipeline.id}" is given twice`, "Give each pipeline its own id, or pass it once.");
     }
     ids.add(pipeline.id);
-    if (isAnyExecutorAllowed) continue;
-    for (const task of pipeline.plan.tasks) {
-      if (executors.has(task.executor)) continue;
+  }
+}
+
+function checkTasks(pipeline: Pipeline, { executors, isAnyExecutorAllowed, pools }: EngineSettings): void {
+  for (const { id, policy } of pipeline.plan.tasks) {
+    const where = `task "${id}" of pipeline "${pipeline.id}"`;
+    if (!isAnyExecutorAllowed && !executors.has(policy.executor)) {
       throw new WeftlineError(
         "EXECUTOR_UNKNOWN",
-        `task "${task.id}" of pipeline "${pipeline.id}" asks for executor "${task.executor}", and this engine has ${[...executors.keys()].map(show).join(", ")}. Add it to createEngine({ executors }).`,
+        `${where} asks for executor "${policy.executor}", and this engine has ${[...executors.keys()].map(show).join(", ")}. Add it to createEngine({ executors }).`,
       );
     }
+    if (policy.pool !== undefined) checkPool(policy.pool, policy.slots, pools, where);
   }
+}
+
+function checkPool(pool: string, slots: number, pools: ReadonlyMap<string, number>, where: string): void {
+  const size = pools.get(pool);
+  if (size !== undefined && slots <= size) return;
+  throw new WeftlineError(
+    "POOL_UNKNOWN",
+    size === undefined
+      ? `${where} asks for pool "${pool}", which this engine does not have. Add it to createEngine({ pools: { "${pool}": 1 } }).`
+      : `${where} asks for ${slots} slots of pool "${pool}", which has ${size}: it could never start. Enlarge the pool.`,
+  );
 }
 
 function count(value: number | undefined, option: string): number | undefined {

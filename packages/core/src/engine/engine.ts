@@ -1,26 +1,30 @@
 import type { EpochMs } from "../clock.js";
 import type { Executor } from "../contracts/executor.js";
-import type { NewRun, RunRecord } from "../contracts/records.js";
+import type { DefinitionRecord, NewRun, RunRecord } from "../contracts/records.js";
 import type { RejectedValue, Storage, StorageHint } from "../contracts/storage.js";
 import type { TaskDefinition } from "../define/definition.js";
+import { describePipeline } from "../define/description.js";
 import { type Duration, durationMs } from "../define/duration.js";
 import { validateParams } from "../define/params.js";
 import type { Pipeline } from "../define/pipeline.js";
 import { WeftlineError } from "../errors.js";
 import { type EngineEventName, type EngineListener, EventHub } from "../events.js";
 import { guardLogger, type Logger } from "../logger.js";
-import { encode } from "../values/codec.js";
+import { type Encoded, encode } from "../values/codec.js";
 import { fingerprint } from "../values/fingerprint.js";
+import { NO_VALUE_LIMITS } from "../values/limits.js";
 import * as abortReasons from "./abort-reasons.js";
 import type { ActiveRun } from "./active-run.js";
 import { Breather } from "./breather.js";
-import { Dispatcher, Limit } from "./dispatcher.js";
+import { ChildRuns } from "./child-runs.js";
+import { Dispatcher } from "./dispatcher.js";
 import type { EngineCore } from "./engine-core.js";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./engine-options.js";
 import { engineStoppedFor } from "./errors.js";
 import { Journal } from "./journal.js";
+import { type Gate, Limit, Pool } from "./limits.js";
 import { Ownership } from "./ownership.js";
-import { type RegisteredPipeline, register } from "./registry.js";
+import { RegisteredPipeline } from "./registry.js";
 import { reloadRejected } from "./reload.js";
 import { readResult } from "./results.js";
 import { RunCreator } from "./run-creator.js";
@@ -84,14 +88,18 @@ export class Engine {
     this.#register();
     this.#ownership = new Ownership(this.#core, this.#storage, this.#byDefinition);
     this.#creator = new RunCreator(this.#storage);
-    this.#ends = new RunEnds(this.#storage, settings.clock, (id) => this.#ownership.active.has(id));
+    this.#ends = new RunEnds(this.#storage, settings.clock, (id) => this.#ownership.has(id));
     this.runs = new Runs({
       storage: this.#storage,
       ownership: this.#ownership,
       newId: settings.newId,
       now: () => settings.clock.now(),
       ready: () => this.#open("use it"),
+      claim: async () => (this.#isRunning ? this.#ownership.claim() : undefined),
       pipelineOf: (definition) => this.#byDefinition.get(definition)?.pipeline,
+      limits: settings.limits,
+      engineId: settings.engineId,
+      total: this.#core.dispatcher.total,
       handle: (runId, pipeline) => this.#handle(runId, pipeline),
     });
     this.schedules = new Schedules({
@@ -183,34 +191,69 @@ export class Engine {
   }
 
   #makeCore(): EngineCore {
-    const { engineId, clock, random, limits, graceMs, concurrency } = this.#settings;
+    const { engineId, clock, random, newId, limits, resources, graceMs, concurrency } = this.#settings;
     const breather = new Breather(clock);
     const log = this.#log;
     return {
       engineId,
       clock,
       random,
+      newId,
       log,
       events: this.#events,
       limits,
+      resources,
       graceMs,
+      storage: this.#storage,
+      children: this.#makeChildren(),
       journal: new Journal({ storage: this.#storage, engineId, clock, log, breather }),
       dispatcher: new Dispatcher(concurrency, breather),
+      lookForSignals: () => this.#ownership.onHint({ topic: "inbox", ids: [] }),
+      runWaits: (run, wakeAt) => this.#ownership.park(run, wakeAt),
       runFinished: (run) => this.#letGo(run),
       runLost: (run) => this.#letGo(run),
       runRejected: (run, values) => this.#runRejected(run, values),
     };
   }
 
+  #makeChildren(): ChildRuns {
+    const { newId, clock, limits } = this.#settings;
+    return new ChildRuns({
+      storage: this.#storage,
+      log: this.#log,
+      newId,
+      now: () => clock.now(),
+      newRun: (pipeline, params, options) => this.#newRun(pipeline, params, options, undefined),
+      create: async (run) => {
+        const result = await this.#creator.create(run);
+        if (result.kind === "created") this.#created(result.run);
+      },
+      adopt: (run) => {
+        const isOurs = run.owner === this.id && run.epoch === 1;
+        if (run.owner === undefined || (isOurs && !this.#ownership.has(run.id))) this.#created(run);
+      },
+      endOf: (id) => this.#endOf(id),
+      resultOf: async (run, pipeline) => encode(await readResult(this.#storage, run, pipeline), "output", limits),
+      claim: () => this.#ownership.claim(),
+      later: (again) => this.#ownership.later(again),
+    });
+  }
+
   #register(): void {
     const slots = new Map<Executor, Limit>();
     for (const executor of this.#settings.executors.values()) {
-      if (Number.isFinite(executor.slots)) slots.set(executor, new Limit(executor.slots));
+      if (Number.isFinite(executor.slots)) slots.set(executor, new Limit(executor.slots, "the executor's slots"));
     }
     const fallback = this.#settings.executors.get("default")!;
-    const executorOf = (task: TaskDefinition) => this.#settings.executors.get(task.executor) ?? fallback;
-    for (const pipeline of this.#settings.pipelines) {
-      const entry = register(pipeline, executorOf, slots);
+    const options = {
+      clock: this.#settings.clock,
+      executorOf: (task: TaskDefinition) => this.#settings.executors.get(task.executor) ?? fallback,
+      slots,
+      pools: new Map([...this.#settings.pools].map(([name, size]) => [name, new Pool(name, size)])),
+      onRoom: (gate: Gate) => this.#core.dispatcher.roomIn(gate),
+    };
+    for (const pipeline of this.#settings.registered) {
+      const entry = new RegisteredPipeline(pipeline, options);
       this.#byId.set(pipeline.id, entry);
       this.#byDefinition.set(pipeline.hash, entry);
     }
@@ -227,11 +270,17 @@ export class Engine {
 
   #open(what: string): Promise<void> {
     if (this.#stopping) return Promise.reject(engineStoppedFor(what));
-    this.#opening ??= this.#storage.open({ log: this.#log, now: this.#settings.clock.now }).catch((error: unknown) => {
+    this.#opening ??= this.#openStorage().catch((error: unknown) => {
       this.#opening = undefined;
       throw error;
     });
     return this.#opening;
+  }
+
+  async #openStorage(): Promise<void> {
+    await this.#storage.open({ log: this.#log, now: this.#settings.clock.now });
+    // Before any run is made: each keeps the graph it ran with.
+    await this.#storage.putDefinitions(this.#settings.registered.map((pipeline) => new Definition(pipeline)));
   }
 
   async #start(): Promise<void> {
@@ -258,7 +307,7 @@ export class Engine {
 
   async #startExecutors(): Promise<void> {
     const { clock, executors, limits, resources } = this.#settings;
-    const pipelines = new Map(this.#settings.pipelines.map((pipeline) => [pipeline.id, pipeline]));
+    const pipelines = new Map(this.#settings.registered.map((pipeline) => [pipeline.id, pipeline]));
     const host = { log: this.#log, clock, pipelines, resources, limits };
     for (const executor of executors.values()) {
       if (this.#startedExecutors.has(executor)) continue; // also when start() is called again after a failure
@@ -276,7 +325,7 @@ export class Engine {
 
   #onHint(hint: StorageHint): void {
     // Of our own runs the journal says when they have ended, after their last events.
-    if (hint.topic === "finished") this.#ends.look(hint.ids.filter((id) => !this.#ownership.active.has(id)));
+    if (hint.topic === "finished") this.#ends.look(hint.ids.filter((id) => !this.#ownership.has(id)));
     else if (hint.topic === "schedules") this.#settings.scheduler.changed();
     else if (this.#isRunning) this.#ownership.onHint(hint);
   }
@@ -309,6 +358,7 @@ export class Engine {
       this.#log.error({}, "the store did not confirm the last changes; the next engine does again what they hold");
     }
     for (const run of this.#ownership.active.values()) run.close();
+    for (const entry of this.#byId.values()) entry.close();
     await this.#stopExecutors(); // before others may start what these still run
     await this.#attempt("end the subscription to storage", async () => this.#unlisten?.());
     await this.#attempt("release the lease", () => this.#storage.releaseLease(this.id));
@@ -345,18 +395,23 @@ export class Engine {
     const now = this.#settings.clock.now();
     const availableAt = options.at === undefined ? now : Number(options.at);
     const isOurs = this.#isRunning && !this.#stopping && instant === undefined && availableAt <= now;
+    // Where runs are limited in number, whoever claims them counts them.
+    const isLimited = pipeline.settings.maxActiveRuns !== undefined;
     return {
       id: this.#settings.newId(),
       pipeline: pipeline.id,
       definition: pipeline.hash,
       params: encode(valid, "params", this.#settings.limits),
+      key: facts.key,
       fingerprint: facts.key === undefined ? "" : fingerprint(valid),
-      ...facts,
+      tags: facts.tags,
+      priority: facts.priority,
+      parent: undefined,
       createdAt: now,
       availableAt,
       schedule: instant === undefined ? undefined : pipeline.id,
       instant,
-      owner: isOurs ? this.#settings.engineId : undefined,
+      owner: isOurs && !isLimited ? this.#settings.engineId : undefined,
     };
   }
 
@@ -366,6 +421,7 @@ export class Engine {
       result: async () => readResult(this.#storage, await this.#endOf(id), pipeline),
       status: async () => (await this.runs.get(id)).status,
       cancel: (options?: CancelOptions) => this.runs.cancel(id, options),
+      signal: (task, payload) => this.runs.signal(id, task, payload),
       events: (): AsyncIterableIterator<NamedEvent> => runEvents(this.#events, id, this.#endOf(id)),
     };
   }
@@ -379,10 +435,33 @@ export class Engine {
   #letGo(run: ActiveRun): void {
     this.#ownership.release(run);
     this.#ends.look([run.id]);
+    // Another run of the pipeline may take its place.
+    if (run.entry.pipeline.settings.maxActiveRuns !== undefined) this.#ownership.onHint({ topic: "runs", ids: [] });
   }
 
   #runRejected(run: ActiveRun, values: readonly RejectedValue[]): void {
     reloadRejected(run, values, this.#ownership, this.#core);
+  }
+}
+
+/** Made when it is read: a store that knows the definition does not read the graph of a pipeline of any size. */
+class Definition implements DefinitionRecord {
+  readonly #pipeline: Pipeline;
+
+  constructor(pipeline: Pipeline) {
+    this.#pipeline = pipeline;
+  }
+
+  get hash(): string {
+    return this.#pipeline.hash;
+  }
+
+  get pipeline(): string {
+    return this.#pipeline.id;
+  }
+
+  get graph(): Encoded {
+    return encode(describePipeline(this.#pipeline), "output", NO_VALUE_LIMITS);
   }
 }
 

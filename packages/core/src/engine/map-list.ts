@@ -1,9 +1,7 @@
 import type { TaskDefinition } from "../define/definition.js";
 import { WeftlineError } from "../errors.js";
-import { decode, type Encoded, encode, type ValueLimits } from "../values/codec.js";
-
-/** An output has passed the engine's limits as a whole, so its items need not again. */
-const NO_LIMITS: ValueLimits = { maxBytes: Number.POSITIVE_INFINITY, maxDepth: Number.POSITIVE_INFINITY };
+import { decode, type Encoded, encode } from "../values/codec.js";
+import { NO_VALUE_LIMITS } from "../values/limits.js";
 
 /**
  * The items of a map, each encoded by itself.
@@ -17,14 +15,14 @@ export function readList(task: TaskDefinition, list: readonly Encoded[] | Encode
   if (!Array.isArray(items)) {
     throw new WeftlineError(
       "MAP_INVALID",
-      `Cannot expand map "${task.id}" as the output it runs over is no array but ${items === null ? "null" : typeof items}. Return an array from that task.`,
+      `Cannot expand ${task.kind} "${task.id}" as the output it runs over is no array but ${items === null ? "null" : typeof items}. Return an array from that task.`,
     );
   }
-  if (items.length > task.maxItems) {
+  if (items.length > task.policy.maxItems) {
     throw new WeftlineError(
       "FANOUT_LIMIT",
-      `Cannot expand map "${task.id}" to ${items.length} items as its limit is ${task.maxItems}. Put several things into one item, or raise maxItems.`,
+      `Cannot expand ${task.kind} "${task.id}" to ${items.length} items as its limit is ${task.policy.maxItems}. Put several things into one item, or raise maxItems.`,
     );
   }
-  return isEncoded ? items.map((item) => encode(item, "item", NO_LIMITS)) : items;
+  return isEncoded ? items.map((item) => encode(item, "item", NO_VALUE_LIMITS)) : items;
 }

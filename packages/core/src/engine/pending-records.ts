@@ -44,13 +44,16 @@ async function pendingPage(
   limit: number,
 ): Promise<Page<TaskRecord>> {
   if (query.status && !query.status.includes("pending")) return { items: [], next: undefined };
+  if (query.generation !== undefined) return { items: [], next: undefined };
   const recorded = new Set<number>();
   const pages = everyRecord((request) => storage.list("tasks", { runId }, request));
   for await (const record of pages) if (record.index.length === 0) recorded.add(record.position);
   const items: TaskRecord[] = [];
   for (let position = from; position < plan.tasks.length; position++) {
     const { id } = plan.tasks[position]!;
-    if (recorded.has(position) || (query.task !== undefined && query.task !== id)) continue;
+    // Tasks inside a mapped group are there once for each item, as soon as it has any.
+    if (recorded.has(position) || plan.depth[position]! > 0 || (query.task !== undefined && query.task !== id))
+      continue;
     if (items.length === limit) return { items, next: `${PREFIX}${position}` };
     items.push(pendingRecord(runId, id, position));
   }
@@ -63,15 +66,19 @@ function pendingRecord(runId: string, task: string, position: number): TaskRecor
     task,
     position,
     index: [],
+    generation: 1,
     status: "pending",
     attempts: 0,
     attemptsBefore: 0,
     startedAt: undefined,
     finishedAt: undefined,
     retryAt: undefined,
+    wait: undefined,
     output: undefined,
     error: undefined,
     reason: undefined,
+    warning: undefined,
+    cachedFrom: undefined,
     items: undefined,
     list: undefined,
   };

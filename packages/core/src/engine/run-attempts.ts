@@ -1,29 +1,21 @@
 import type { EpochMs } from "../clock.js";
 import type { ArtifactData, TaskOutcome } from "../contracts/executor.js";
 import type { AttemptStatus, LogLevel } from "../contracts/records.js";
-import type { TaskDefinition } from "../define/definition.js";
+import type { TaskDefinition, TaskKind } from "../define/definition.js";
 import type { WeftlineError } from "../errors.js";
 import { nextAttemptAt } from "../run/retry.js";
 import { isFinal, READY } from "../run/state.js";
 import * as transition from "../run/transition.js";
-import { decode } from "../values/codec.js";
+import { decode, type Encoded } from "../values/codec.js";
 import { type ErrorRecord, toErrorRecord } from "../values/error-record.js";
 import * as abortReasons from "./abort-reasons.js";
-import { type AttemptSink, LiveAttempt } from "./attempt.js";
+import { type AttemptSink, type CachedOutput, LiveAttempt } from "./attempt.js";
 import type { Refusals } from "./reload.js";
-import type { RunParts } from "./run-parts.js";
-import { taskJob } from "./task-job.js";
-import { indexOf } from "./task-records.js";
+import type { RunHost, RunParts } from "./run-parts.js";
+import type { RunWaits } from "./run-waits.js";
+import { AttemptJob } from "./task-job.js";
 
-/** What the attempts of a run ask of it. */
-export interface AttemptsHost {
-  /** Instances are ready although nothing was flushed: the delay before their next attempt is over. */
-  startNow(instances: readonly number[]): void;
-  /** A task failed for good and was not allowed to. */
-  failedForGood(task: TaskDefinition): void;
-  /** A transition was made: its effects are to be looked at. */
-  afterTransition(): void;
-}
+type Succeeded = Extract<TaskOutcome, { readonly kind: "succeeded" }>;
 
 interface EndedAttempt {
   readonly attempt: LiveAttempt;
@@ -40,20 +32,38 @@ interface FailedAttempt {
 /** The attempts of one run: starts them, hears how they end, and decides with the retry policy what that means. */
 export class RunAttempts implements AttemptSink {
   readonly #run: RunParts;
-  readonly #host: AttemptsHost;
+  readonly #host: RunHost;
+  readonly #waits: RunWaits;
   readonly #live = new Map<number, LiveAttempt>();
   /** Ended attempts whose outcome is not durable yet, in order: what has to be applied again when a flush is refused. */
   readonly #unconfirmed: EndedAttempt[] = [];
+  /** Attempts that were given up although their code still runs. */
+  readonly #abandoned = new Set<LiveAttempt>();
   #isClosed = false;
 
-  constructor(run: RunParts, host: AttemptsHost) {
+  constructor(run: RunParts, host: RunHost, waits: RunWaits) {
     this.#run = run;
     this.#host = host;
+    this.#waits = waits;
+  }
+
+  /** How many attempts run. */
+  get live(): number {
+    return this.#live.size;
   }
 
   /** How many ended attempts wait for a flush to confirm them. */
   get unconfirmed(): number {
     return this.#unconfirmed.length;
+  }
+
+  /** Whether code of a task inside a group still runs although its attempt was given up. */
+  hasAbandoned(group: number): boolean {
+    const { state } = this.#run;
+    for (const { instance } of this.#abandoned) {
+      for (let at = instance; at >= 0; at = state.parentOf(at)) if (at === group) return true;
+    }
+    return false;
   }
 
   /** @param count - How many of the ended attempts are durable now. */
@@ -66,20 +76,26 @@ export class RunAttempts implements AttemptSink {
     const { core, state, recorder, entry } = this.#run;
     if (this.#isClosed || state.status[instance] !== READY) return false;
     const now = core.clock.now();
-    const task = this.#taskOf(instance);
+    const position = state.positionOf(instance);
+    const task = state.plan.tasks[position]!;
     const number = transition.start(state, instance);
-    const attempt = new LiveAttempt(this, instance, task.position, indexOf(state, instance), number, now);
-    this.#live.set(instance, attempt);
+    const generation = state.generationOf(instance);
+    const attempt = new LiveAttempt(this, instance, position, state.indexOf(instance), generation, number, now);
     recorder.started(attempt, task);
-    core.journal.markLater(this.#run.journaled);
     this.#armTimeouts(attempt, task, now);
-    let execution: Promise<TaskOutcome>;
+    let execution: TaskOutcome | Promise<TaskOutcome>;
     try {
-      const job = taskJob(this.#run, attempt, task, core.graceMs);
-      execution = entry.executors[task.position]!.execute(job, attempt);
+      execution = entry.executorOf(position).execute(new AttemptJob(this.#run, attempt, task), attempt);
     } catch (fault) {
-      execution = Promise.reject(fault);
+      execution = executorFault(fault);
     }
+    if (!(execution instanceof Promise)) {
+      this.#settle(attempt, execution, release);
+      return true;
+    }
+    this.#live.set(instance, attempt);
+    recorder.watch(attempt);
+    core.journal.markLater(this.#run.journaled);
     execution.then(
       (outcome) => this.#settle(attempt, outcome, release),
       (fault: unknown) => this.#settle(attempt, executorFault(fault), release),
@@ -103,7 +119,11 @@ export class RunAttempts implements AttemptSink {
    *
    * @param expand - Makes sure that a map whose items had started is expanded here too.
    */
-  takeOver(former: RunAttempts, refusals: Refusals, expand: (task: number) => void): void {
+  takeOver(
+    former: RunAttempts,
+    refusals: Refusals,
+    expand: (position: number, index: readonly number[]) => void,
+  ): void {
     const ended = former.#unconfirmed.map(({ attempt, outcome }) => ({
       attempt,
       outcome: refusals.outcome(attempt, outcome),
@@ -127,10 +147,12 @@ export class RunAttempts implements AttemptSink {
     recorder.attempt(attempt, outcome.kind === "abandoned" ? "abandoned" : "failed", error);
   }
 
-  #adopt(attempt: LiveAttempt, expand: (task: number) => void): void {
+  #adopt(attempt: LiveAttempt, expand: (position: number, index: readonly number[]) => void): void {
     const { state } = this.#run;
-    if (attempt.index.length > 0 && !state.expansions.has(attempt.position)) expand(attempt.position);
+    // Lists are expanded from the outside in; those around a task that runs had all been.
+    expand(attempt.position, attempt.index);
     const instance = state.instanceAt(attempt.position, attempt.index);
+    if (instance === undefined) return;
     transition.adopt(state, instance, attempt.number);
     attempt.instance = instance;
     attempt.sink = this;
@@ -156,9 +178,11 @@ export class RunAttempts implements AttemptSink {
     this.#unconfirmed.push({ attempt, outcome });
     if (this.#isClosed) return;
     this.#live.delete(attempt.instance);
+    if (outcome.kind === "abandoned") this.#abandoned.add(attempt);
     const reason = attempt.abortReason;
     if (reason !== undefined) this.#endedByAbort(attempt, reason, outcome);
-    else if (outcome.kind === "succeeded") this.#succeeded(attempt, outcome.output);
+    else if (outcome.kind === "succeeded") this.#succeeded(attempt, outcome);
+    else if (outcome.kind === "not-yet") this.#notYet(attempt);
     else if (outcome.kind === "skipped") this.#skipped(attempt, outcome.reason);
     else if (outcome.kind === "failed") this.#failed(attempt, { ...outcome, abandoned: false });
     else this.#failed(attempt, { ...executorFault("abandoned without having been told to stop"), abandoned: true });
@@ -166,6 +190,7 @@ export class RunAttempts implements AttemptSink {
   }
 
   late(attempt: LiveAttempt, status: AttemptStatus): void {
+    this.#abandoned.delete(attempt);
     this.#run.recorder.late(attempt, status);
   }
 
@@ -173,23 +198,67 @@ export class RunAttempts implements AttemptSink {
     this.#run.recorder.outlived(attempt);
   }
 
-  #succeeded(attempt: LiveAttempt, output: string): void {
-    const { state, effects, outputs, recorder } = this.#run;
+  #succeeded(attempt: LiveAttempt, outcome: Succeeded): void {
+    const { core, state, recorder } = this.#run;
+    const { kind, policy } = state.plan.tasks[attempt.position]!;
+    const now = core.clock.now();
+    if (kind === "sleep" || kind === "run") return this.#beginsToWait(attempt, kind, outcome.output);
+    recorder.attempt(attempt, "succeeded", undefined, now);
+    if (policy.cache !== undefined) this.#cache(attempt, policy.cache.ttlMs, outcome);
+    if (policy.produces.length > 0) recorder.produced(attempt, policy.produces);
+    this.#finished(attempt, kind, outcome, now);
+  }
+
+  #finished(attempt: LiveAttempt, kind: TaskKind, outcome: Succeeded, now: EpochMs): void {
+    const { output } = outcome;
+    const { state, effects, outputs, steps, recorder, timers } = this.#run;
     const { instance } = attempt;
-    const isBranch = this.#taskOf(instance).kind === "branch";
     outputs.set(instance, output);
-    transition.succeed(state, instance, effects, isBranch ? String(decode(output)) : undefined);
-    this.#run.timers.clear(instance);
-    recorder.attempt(attempt, "succeeded", undefined);
-    recorder.finished(attempt, { output });
+    transition.succeed(state, instance, effects, kind === "branch" ? String(decode(output)) : undefined);
+    timers.clear(instance);
+    steps.forget(instance);
+    recorder.finished(attempt, outcome, now);
+  }
+
+  /** The attempt said how long to wait, or with which params another run is to be started. */
+  #beginsToWait(attempt: LiveAttempt, kind: "sleep" | "run", output: Encoded): void {
+    const { state, recorder } = this.#run;
+    state.firstStartAt.set(attempt.instance, state.firstStartAt.get(attempt.instance) ?? attempt.startedAt);
+    try {
+      if (kind === "sleep") this.#waits.sleep(attempt.instance, output);
+      else this.#waits.startRun(attempt.instance, output);
+      recorder.attempt(attempt, "succeeded", undefined, this.#run.core.clock.now());
+    } catch (thrown) {
+      const error = toErrorRecord(thrown);
+      this.#failed(attempt, { error, retryable: false, retryAfterMs: undefined, abandoned: false });
+    }
+  }
+
+  /** A poll's probe found nothing: the attempt goes on with the next look. */
+  #notYet(attempt: LiveAttempt): void {
+    const { state } = this.#run;
+    state.firstStartAt.set(attempt.instance, state.firstStartAt.get(attempt.instance) ?? attempt.startedAt);
+    transition.forgetAttempt(state, attempt.instance);
+    this.#waits.lookAgain(attempt.instance);
+  }
+
+  #cache(attempt: LiveAttempt, ttlMs: number, { cacheKey, output }: Succeeded): void {
+    if (cacheKey === undefined) return;
+    this.#run.recorder.cached(this.#cacheKey(attempt, cacheKey), output, this.#run.core.clock.now() + ttlMs);
+  }
+
+  #cacheKey({ position }: LiveAttempt, key: string): string {
+    const { record, state } = this.#run;
+    return `${record.pipeline}/${state.plan.tasks[position]!.id}/${key}`;
   }
 
   #skipped(attempt: LiveAttempt, reason: string): void {
-    const { state, effects, recorder, timers } = this.#run;
+    const { core, state, effects, recorder, timers } = this.#run;
     transition.skip(state, attempt.instance, effects);
     timers.clear(attempt.instance);
-    recorder.attempt(attempt, "skipped", undefined);
-    recorder.finished(attempt, { reason });
+    const now = core.clock.now();
+    recorder.attempt(attempt, "skipped", undefined, now);
+    recorder.finished(attempt, { reason }, now);
   }
 
   #failed(attempt: LiveAttempt, failure: FailedAttempt): void {
@@ -198,7 +267,7 @@ export class RunAttempts implements AttemptSink {
     const facts = { ...failure, attempts: state.countedAttempts(instance), deadlineAt: timers.deadlineOf(instance) };
     const retryAt = nextAttemptAt(this.#taskOf(instance).retry, facts, core.clock.now(), core.random());
     recorder.attempt(attempt, failure.abandoned ? "abandoned" : "failed", failure.error);
-    if (retryAt === undefined) this.#failedForGood(attempt, failure.error);
+    if (retryAt === undefined) this.#failedForGood(instance, failure.error, attempt);
     else this.#retryLater(attempt, retryAt, failure.error);
   }
 
@@ -208,25 +277,42 @@ export class RunAttempts implements AttemptSink {
     const startedAt = state.firstStartAt.get(instance) ?? attempt.startedAt;
     state.firstStartAt.set(instance, startedAt);
     transition.retryLater(state, instance, retryAt);
-    recorder.retrying(instance, { startedAt, error }, retryAt);
+    recorder.retrying(instance, startedAt, error, retryAt);
     this.#armRetry(instance, retryAt);
   }
 
-  #failedForGood(attempt: LiveAttempt, error: ErrorRecord): void {
-    const { state, effects, recorder, timers } = this.#run;
-    transition.fail(state, attempt.instance, effects);
-    timers.clear(attempt.instance);
-    recorder.finished(attempt, { error });
-    this.#reportFailure(attempt.instance);
+  #failedForGood(instance: number, error: ErrorRecord, attempt?: LiveAttempt): void {
+    const { core, state, effects, recorder, timers } = this.#run;
+    transition.fail(state, instance, effects);
+    timers.clear(instance);
+    if (attempt) recorder.finished(attempt, { error }, core.clock.now());
+    else recorder.settled(instance, { error });
+    this.#reportFailure(instance);
   }
 
   #reportFailure(instance: number): void {
-    const task = this.#taskOf(instance);
-    if (!task.allowFailure) this.#host.failedForGood(task);
+    if (!this.#taskOf(instance).policy.allowFailure) this.#host.failedForGood(instance);
+  }
+
+  /** A wait failed: the run that was started, or a signal that did not come. Retried as an attempt is. */
+  waitFailed(instance: number, error: ErrorRecord, retryable: boolean): void {
+    const { core, state, recorder, timers } = this.#run;
+    const deadlineAt = timers.deadlineOf(instance);
+    const attempts = Math.max(1, state.countedAttempts(instance));
+    const failure = { attempts, retryable, abandoned: false, retryAfterMs: undefined, deadlineAt };
+    const retryAt = nextAttemptAt(this.#taskOf(instance).retry, failure, core.clock.now(), core.random());
+    if (retryAt === undefined) this.#failedForGood(instance, error);
+    else {
+      state.waits.delete(instance); // another attempt starts another run
+      transition.retryLater(state, instance, retryAt);
+      recorder.retrying(instance, state.firstStartAt.get(instance), error, retryAt);
+      this.#armRetry(instance, retryAt);
+    }
+    this.#host.afterTransition();
   }
 
   #endedByAbort(attempt: LiveAttempt, reason: WeftlineError, outcome: TaskOutcome): void {
-    const { state, effects, recorder, timers } = this.#run;
+    const { core, state, effects, recorder, timers } = this.#run;
     const { instance } = attempt;
     const abandoned = outcome.kind === "abandoned";
     if (outcome.kind === "succeeded") this.late(attempt, "succeeded");
@@ -234,11 +320,11 @@ export class RunAttempts implements AttemptSink {
     recorder.attempt(attempt, abandoned ? "abandoned" : "cancelled", toErrorRecord(reason));
     if (reason.code === "ENGINE_STOPPED") {
       transition.interrupt(state, instance);
-      return recorder.task(instance, { startedAt: state.firstStartAt.get(instance) ?? attempt.startedAt });
+      return recorder.task(instance, state.firstStartAt.get(instance) ?? attempt.startedAt);
     }
     transition.cancelled(state, instance, effects);
     timers.clear(instance);
-    recorder.finished(attempt, { reason: reason.message });
+    recorder.finished(attempt, { reason: reason.message }, core.clock.now());
   }
 
   #timedOut(attempt: LiveAttempt, reason: WeftlineError, abandoned: boolean): void {
@@ -253,9 +339,14 @@ export class RunAttempts implements AttemptSink {
   /** After a takeover or a resume: what waited for its next attempt waits on, and deadlines stay what they were. */
   restoreTimers(): void {
     const { state } = this.#run;
-    for (const [instance, at] of state.retryAt) this.#armRetry(instance, at);
-    for (const [instance, at] of state.firstStartAt)
-      if (!state.expansions.has(instance)) this.#armDeadline(instance, at);
+    for (const [instance, at] of state.retryAt) if (!this.#isGroup(instance)) this.#armRetry(instance, at);
+    for (const [instance, at] of state.firstStartAt) {
+      if (!state.expansions.has(instance) && !this.#isGroup(instance)) this.armDeadline(instance, at);
+    }
+  }
+
+  #isGroup(instance: number): boolean {
+    return this.#taskOf(instance).kind === "group";
   }
 
   #armTimeouts(attempt: LiveAttempt, task: TaskDefinition, now: EpochMs): void {
@@ -265,34 +356,34 @@ export class RunAttempts implements AttemptSink {
       attempt.clearTimer = core.clock.timer(now + attemptMs, () => attempt.abort(abortReasons.attemptTimeout(task)));
     }
     if (totalMs !== undefined && timers.deadlineOf(attempt.instance) === undefined) {
-      this.#armDeadline(attempt.instance, state.firstStartAt.get(attempt.instance) ?? now);
+      this.armDeadline(attempt.instance, state.firstStartAt.get(attempt.instance) ?? now);
     }
   }
 
   #armRetry(instance: number, at: EpochMs): void {
-    this.#run.timers.armRetry(instance, at, () => {
+    this.#run.timers.armWake(instance, at, () => {
       if (transition.retryNow(this.#run.state, instance)) this.#host.startNow([instance]);
     });
   }
 
   /** @param startedAt - When the task's first attempt began: the deadline is absolute, whoever owns the run by then. */
-  #armDeadline(instance: number, startedAt: EpochMs): void {
-    const { totalMs } = this.#taskOf(instance).timeouts;
-    if (totalMs === undefined) return;
+  armDeadline(instance: number, startedAt: EpochMs): void {
+    const { kind, timeouts } = this.#taskOf(instance);
+    const { totalMs } = timeouts;
+    // A sleep cannot say otherwise than the defaults of its pipeline do, and those are not meant to end it.
+    if (totalMs === undefined || kind === "sleep") return;
     this.#run.timers.armDeadline(instance, startedAt + totalMs, () => this.#deadlineReached(instance));
   }
 
   /** The task's time over all attempts is up: what runs is aborted, what waits for its next attempt fails now. */
   #deadlineReached(instance: number): void {
-    const { state, effects, recorder, timers } = this.#run;
+    const { state } = this.#run;
     const reason = abortReasons.taskTimeout(this.#taskOf(instance));
     const attempt = this.#live.get(instance);
     if (attempt) return attempt.abort(reason);
     if (isFinal(state.status[instance]!)) return;
-    transition.fail(state, instance, effects);
-    timers.clear(instance);
-    recorder.settled(instance, { error: toErrorRecord(reason) });
-    this.#reportFailure(instance);
+    this.#waits.ended(instance, reason.message);
+    this.#failedForGood(instance, toErrorRecord(reason));
     this.#host.afterTransition();
   }
 
@@ -313,6 +404,21 @@ export class RunAttempts implements AttemptSink {
     this.#markLater();
   }
 
+  findStep({ instance }: LiveAttempt, step: string): Encoded | undefined {
+    return this.#run.steps.find(instance, step);
+  }
+
+  keepStep(attempt: LiveAttempt, step: string, output: Encoded, startedAt: EpochMs): Promise<void> {
+    this.#run.steps.keep(attempt.instance, step, output);
+    this.#run.recorder.step(attempt, step, output, startedAt);
+    return this.#host.durable(attempt.instance);
+  }
+
+  findCached(attempt: LiveAttempt, key: string): Promise<CachedOutput | undefined> {
+    const { core } = this.#run;
+    return core.storage.getCached(this.#cacheKey(attempt, key), core.clock.now());
+  }
+
   progress(attempt: LiveAttempt, fraction: number, message: string | undefined): void {
     this.#run.recorder.progress(attempt, fraction, message);
   }
@@ -323,7 +429,7 @@ export class RunAttempts implements AttemptSink {
 
   #taskOf(instance: number): TaskDefinition {
     const { state } = this.#run;
-    return state.plan.tasks[state.taskOf(instance)]!;
+    return state.plan.tasks[state.positionOf(instance)]!;
   }
 }
 

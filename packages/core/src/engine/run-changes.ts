@@ -1,4 +1,13 @@
-import type { ArtifactRecord, AttemptRecord, LogRecord, MetricRecord, TaskRecord } from "../contracts/records.js";
+import type {
+  ArtifactRecord,
+  AssetRecord,
+  AttemptRecord,
+  CacheEntry,
+  LogRecord,
+  MetricRecord,
+  StepRecord,
+  TaskRecord,
+} from "../contracts/records.js";
 import type { RunChanges, RunState as StoredRunState } from "../contracts/storage.js";
 
 /** What has happened in one run since its last flush. */
@@ -10,6 +19,9 @@ export class PendingChanges {
   readonly logs: LogRecord[] = [];
   readonly metrics: MetricRecord[] = [];
   readonly artifacts: ArtifactRecord[] = [];
+  readonly steps: StepRecord[] = [];
+  readonly assets: AssetRecord[] = [];
+  readonly cached: CacheEntry[] = [];
   readonly consumed: string[] = [];
 
   get isEmpty(): boolean {
@@ -20,20 +32,25 @@ export class PendingChanges {
       this.logs.length === 0 &&
       this.metrics.length === 0 &&
       this.artifacts.length === 0 &&
+      this.steps.length === 0 &&
       this.consumed.length === 0
     );
   }
 
   /** Takes over the lines, metrics and files of a flush that was refused; its records are made anew. */
-  addHistory({ logs, metrics, artifacts }: PendingChanges): void {
+  addHistory({ logs, metrics, artifacts, steps }: PendingChanges): void {
     for (const record of logs) this.logs.push(record);
     for (const record of metrics) this.metrics.push(record);
     for (const record of artifacts) this.artifacts.push(record);
+    for (const record of steps) this.steps.push(record);
   }
 
   /** What the store refused, and with it everything its task or item wrote in the same flush. */
   dropHistoryOf(isRefused: (line: { readonly task: string; readonly index: readonly number[] }) => boolean): void {
-    for (const lines of [this.logs, this.metrics, this.artifacts] as { task: string; index: readonly number[] }[][]) {
+    for (const lines of [this.logs, this.metrics, this.artifacts, this.steps] as {
+      task: string;
+      index: readonly number[];
+    }[][]) {
       let kept = 0;
       for (const line of lines) if (!isRefused(line)) lines[kept++] = line;
       lines.length = kept;
@@ -41,7 +58,8 @@ export class PendingChanges {
   }
 
   toFlush(runId: string, epoch: number): RunChanges {
-    const { run, attempts, logs, metrics, artifacts, consumed } = this;
-    return { runId, epoch, run, tasks: [...this.tasks.values()], attempts, logs, metrics, artifacts, consumed };
+    const { run, attempts, logs, metrics, artifacts, steps, assets, cached, consumed } = this;
+    const tasks = [...this.tasks.values()];
+    return { runId, epoch, run, tasks, attempts, logs, metrics, artifacts, steps, assets, cached, consumed };
   }
 }

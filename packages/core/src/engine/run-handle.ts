@@ -18,6 +18,8 @@ export interface RunHandle<Result = unknown> {
   status(): Promise<RunStatus>;
   /** @returns False when there was nothing left to cancel. */
   cancel(options?: CancelOptions): Promise<boolean>;
+  /** Sends a payload to a task of the run that waits for it, now or later. See `engine.runs.signal`. */
+  signal(task: string, payload?: unknown): Promise<void>;
   /** What happens in the run on this engine from now on; ends with the run. */
   events(): AsyncIterableIterator<NamedEvent>;
 }

@@ -6,13 +6,16 @@ import type { TaskDefinition } from "../define/definition.js";
 import type { EngineEventName, EngineEvents, RunEvent, TaskEvent } from "../events.js";
 import type { RunState } from "../run/state.js";
 import { FAILED } from "../run/state.js";
+import type { Encoded } from "../values/codec.js";
 import type { ErrorRecord } from "../values/error-record.js";
 import type { LiveAttempt } from "./attempt.js";
 import { artifactRecord, logRecord, metricRecord, type Origin } from "./attempt-history.js";
 import type { EngineCore } from "./engine-core.js";
 import type { Refusals } from "./reload.js";
 import { PendingChanges } from "./run-changes.js";
-import { indexOf, type TaskDetails, taskRecord } from "./task-records.js";
+import { type TaskDetails, taskRecord } from "./task-records.js";
+
+const NO_DETAILS: TaskDetails = Object.freeze({});
 
 /**
  * Writes down what happens in one run: the records of the next flush, and the events to emit once they are durable.
@@ -38,6 +41,11 @@ export class RunRecorder {
   turnPassed(): void {
     for (const attempt of this.#started) if (!attempt.hasEnded) this.#recordRunning(attempt);
     this.#started = [];
+  }
+
+  /** Nothing waits for a flush. */
+  get isIdle(): boolean {
+    return this.#changes.isEmpty && this.#announcements.length === 0;
   }
 
   takeChanges(): RunChanges | undefined {
@@ -71,6 +79,13 @@ export class RunRecorder {
     this.#emit("run:started", () => ({ ...this.#runEvent(), resumed }));
   }
 
+  /** The run waits, is paused, or goes on. */
+  runState(state: StoredRunState): void {
+    this.#changes.run = state;
+    const { status } = state;
+    this.#announce("run:status", () => ({ ...this.#runEvent(), status }));
+  }
+
   runFinished(state: StoredRunState): void {
     this.#changes.run = state;
     const { status, error, finishedAt = 0, startedAt = finishedAt } = state;
@@ -79,81 +94,110 @@ export class RunRecorder {
 
   // ---- Tasks
 
-  /** The record of an instance as its state is now. */
-  task(instance: number, details: TaskDetails): void {
-    this.#changes.tasks.set(instance, taskRecord(this.#run.id, this.#state, instance, details));
+  /** The record of an instance that has not finished, as its state is now. */
+  task(instance: number, startedAt?: EpochMs): void {
+    this.#write(instance, startedAt, undefined, NO_DETAILS);
   }
 
-  retrying(instance: number, details: TaskDetails & { readonly error: ErrorRecord }, retryAt: EpochMs): void {
-    this.task(instance, details);
-    this.#announce("task:retrying", () => ({ ...this.#taskEvent(instance), error: details.error, retryAt }));
+  retrying(instance: number, startedAt: EpochMs | undefined, error: ErrorRecord, retryAt: EpochMs): void {
+    this.#write(instance, startedAt, undefined, { error });
+    this.#announce("task:retrying", () => ({ ...this.#taskEvent(instance), error, retryAt }));
   }
 
-  expanded(map: number, items: number): void {
-    this.task(map, { startedAt: this.#state.firstStartAt.get(map) });
-    this.#emit("task:expanded", () => ({ ...this.#taskEvent(map), items }));
+  expanded(list: number, items: number): void {
+    this.task(list, this.#state.firstStartAt.get(list));
+    this.#emit("task:expanded", () => ({ ...this.#taskEvent(list), items }));
+  }
+
+  waiting(instance: number): void {
+    this.task(instance, this.#state.firstStartAt.get(instance));
+    const wait = this.#state.waits.get(instance)!;
+    this.#announce("task:waiting", () => ({ ...this.#taskEvent(instance), wait }));
+  }
+
+  entered(group: number): void {
+    this.task(group, this.#state.firstStartAt.get(group));
+    this.#emit("task:started", () => ({ ...this.#taskEvent(group), executor: "" }));
   }
 
   /** An instance finished with its last attempt. */
-  finished(attempt: LiveAttempt, details: TaskDetails): void {
-    const startedAt = this.#state.firstStartAt.get(attempt.instance) ?? attempt.startedAt;
-    this.#finish(attempt.instance, { ...details, startedAt });
+  finished(attempt: LiveAttempt, details: TaskDetails, now: EpochMs): void {
+    this.#finish(attempt.instance, this.#state.firstStartAt.get(attempt.instance) ?? attempt.startedAt, details, now);
   }
 
   /** An instance finished while it had no attempt running. */
   settled(instance: number, details: TaskDetails): void {
-    this.#finish(instance, { ...details, startedAt: this.#state.firstStartAt.get(instance) });
+    this.#finish(instance, this.#state.firstStartAt.get(instance), details, this.#core.clock.now());
   }
 
-  /** The last item of a map finished. */
-  joined(map: number): void {
-    const { count, failed, succeeded } = this.#state.expansions.get(map)!;
-    const startedAt = this.#state.firstStartAt.get(map);
+  /** The last item of a list, or the last task of a group, finished. */
+  joined(instance: number): void {
+    const expansion = this.#state.expansions.get(instance);
+    if (expansion === undefined) return this.settled(instance, NO_DETAILS);
+    const { count, failed, succeeded } = expansion;
     if (failed > 0) {
-      const message = `${failed} of ${count} items failed`;
-      this.#finish(map, {
-        startedAt,
-        error: { name: "WeftlineError", code: "TASK_FAILED", message: `TASK_FAILED: ${message}` },
-      });
-    } else if (count === 0) this.#finish(map, { startedAt, reason: "its list is empty" });
-    else this.#finish(map, { startedAt, reason: succeeded === 0 ? "no item succeeded" : undefined });
+      const message = `TASK_FAILED: ${failed} of ${count} items failed`;
+      this.settled(instance, { error: { name: "WeftlineError", code: "TASK_FAILED", message } });
+    } else if (count === 0) this.settled(instance, { reason: "its list is empty" });
+    else this.settled(instance, succeeded === 0 ? { reason: "no item succeeded" } : NO_DETAILS);
   }
 
-  #finish(instance: number, details: TaskDetails): void {
-    const finishedAt = this.#core.clock.now();
-    this.task(instance, { ...details, finishedAt });
+  #finish(instance: number, startedAt: EpochMs | undefined, details: TaskDetails, finishedAt: EpochMs): void {
+    this.#write(instance, startedAt, finishedAt, details);
     const { events } = this.#core;
     if (!events.hears("task:finished") && !events.hears("task:failed")) return;
-    const { error, reason, startedAt = finishedAt } = details;
-    const durationMs = finishedAt - startedAt;
+    const { error, reason, warning, cachedFrom } = details;
+    const durationMs = finishedAt - (startedAt ?? finishedAt);
     const status = this.#state.statusOf(instance);
-    this.#announce("task:finished", () => ({ ...this.#taskEvent(instance), status, durationMs, error, reason }));
+    const end = { status, durationMs, error, reason, warning, cachedFrom };
+    this.#announce("task:finished", () => ({ ...this.#taskEvent(instance), ...end }));
     if (this.#state.status[instance] === FAILED && error) {
       this.#announce("task:failed", () => ({ ...this.#taskEvent(instance), error, durationMs }));
     }
   }
 
+  #write(
+    instance: number,
+    startedAt: EpochMs | undefined,
+    finishedAt: EpochMs | undefined,
+    details: TaskDetails,
+  ): void {
+    const record = taskRecord(this.#run.id, this.#state, instance, startedAt, finishedAt, details);
+    this.#changes.tasks.set(instance, record);
+  }
+
   // ---- Attempts
 
   started(attempt: LiveAttempt, task: TaskDefinition): void {
-    this.#started.push(attempt);
     this.#emit("task:started", () => ({ ...this.#taskEvent(attempt.instance), executor: task.executor }));
   }
 
-  attempt(attempt: LiveAttempt, status: AttemptStatus, error: ErrorRecord | undefined): void {
-    const { instance, number, startedAt } = attempt;
-    const task = this.#state.plan.tasks[this.#state.taskOf(instance)]!;
+  /** The attempt goes on: it is recorded as running when it does so after the event loop's next turn. */
+  watch(attempt: LiveAttempt): void {
+    this.#started.push(attempt);
+  }
+
+  /** @param finishedAt - `undefined` while it runs. */
+  attempt(
+    attempt: LiveAttempt,
+    status: AttemptStatus,
+    error: ErrorRecord | undefined,
+    finishedAt: EpochMs | undefined = this.#core.clock.now(),
+  ): void {
+    const { number, startedAt } = attempt;
+    const task = this.#state.plan.tasks[attempt.position]!;
     this.#changes.attempts.push({
       runId: this.#run.id,
       task: task.id,
       position: task.position,
-      index: indexOf(this.#state, instance),
+      index: attempt.index,
+      generation: attempt.generation,
       attempt: number,
       status,
       executor: task.executor,
       engineId: this.#core.engineId,
       startedAt,
-      finishedAt: status === "running" ? undefined : this.#core.clock.now(),
+      finishedAt: status === "running" ? undefined : finishedAt,
       error,
     });
   }
@@ -188,19 +232,42 @@ export class RunRecorder {
     this.#changes.artifacts.push(artifactRecord(this.#origin(attempt), artifact, this.#core.limits));
   }
 
+  step(attempt: LiveAttempt, step: string, output: Encoded, startedAt: EpochMs): void {
+    this.#changes.steps.push({ ...this.#origin(attempt), step, startedAt, output });
+  }
+
+  /** What the task declares to produce. */
+  produced(attempt: Pick<LiveAttempt, "instance" | "number">, assets: readonly string[]): void {
+    for (const asset of assets) this.#changes.assets.push({ ...this.#origin(attempt), asset });
+  }
+
+  cached(key: string, output: Encoded, expiresAt: EpochMs): void {
+    this.#changes.cached.push({ key, output, runId: this.#run.id, expiresAt });
+  }
+
   progress(attempt: LiveAttempt, fraction: number, message: string | undefined): void {
     this.#emit("task:progress", () => ({ ...this.#taskEvent(attempt.instance), fraction, message }));
   }
 
   #recordRunning(attempt: LiveAttempt): void {
-    this.attempt(attempt, "running", undefined);
-    this.task(attempt.instance, { startedAt: this.#state.firstStartAt.get(attempt.instance) ?? attempt.startedAt });
+    const { kind } = this.#state.plan.tasks[attempt.position]!;
+    // A look that finds nothing is no attempt, and would be left running in history.
+    if (kind !== "poll") this.attempt(attempt, "running", undefined);
+    this.task(attempt.instance, this.#state.firstStartAt.get(attempt.instance) ?? attempt.startedAt);
   }
 
-  #origin(attempt: LiveAttempt): Origin {
-    const task = this.#state.plan.tasks[this.#state.taskOf(attempt.instance)]!;
-    const index = indexOf(this.#state, attempt.instance);
-    return { runId: this.#run.id, task: task.id, index, attempt: attempt.number, at: this.#core.clock.now() };
+  #origin(attempt: Pick<LiveAttempt, "instance" | "number">): Origin {
+    const task = this.#state.plan.tasks[this.#state.positionOf(attempt.instance)]!;
+    const index = this.#state.indexOf(attempt.instance);
+    const generation = this.#state.generationOf(attempt.instance);
+    return {
+      runId: this.#run.id,
+      task: task.id,
+      index,
+      generation,
+      attempt: attempt.number,
+      at: this.#core.clock.now(),
+    };
   }
 
   // ---- Events
@@ -220,8 +287,8 @@ export class RunRecorder {
   }
 
   #taskEvent(instance: number): TaskEvent {
-    const task = this.#state.plan.tasks[this.#state.taskOf(instance)]!;
+    const task = this.#state.plan.tasks[this.#state.positionOf(instance)]!;
     const attempt = this.#state.attempts[instance]!;
-    return { ...this.#runEvent(), task: task.id, index: indexOf(this.#state, instance), attempt };
+    return { ...this.#runEvent(), task: task.id, index: this.#state.indexOf(instance), attempt };
   }
 }

@@ -9,7 +9,7 @@ import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
 import { MAX_LOG_LINES } from "./attempt-history.js";
 import type { Engine } from "./engine.js";
-import type { PageOptions } from "./runs.js";
+import type { PageOptions } from "./run-history.js";
 
 leavesNothingBehind();
 
@@ -51,6 +51,9 @@ describe("runs.get()", () => {
       params: { fail: true },
       key: "k",
       tags: ["a", "b"],
+      priority: 0,
+      generation: 1,
+      parent: undefined,
       createdAt: created,
       availableAt: created,
       schedule: undefined,

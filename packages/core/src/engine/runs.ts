@@ -1,136 +1,250 @@
-import type {
-  ArtifactInfo,
-  ArtifactQuery,
-  ArtifactRecord,
-  AttemptQuery,
-  AttemptRecord,
-  HistoryKind,
-  HistoryKinds,
-  LogQuery,
-  MetricQuery,
-  MetricRecord,
-  Page,
-  PageRequest,
-  RunMessage,
-  RunQuery,
-  TaskQuery,
-} from "../contracts/records.js";
-import type { Storage } from "../contracts/storage.js";
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { isRunFinished, type RunMessage } from "../contracts/records.js";
+import { describeIssue, validateParams } from "../define/params.js";
 import type { Pipeline } from "../define/pipeline.js";
 import { WeftlineError } from "../errors.js";
-import { cursorInvalid, runUnknown } from "./errors.js";
+import { asText } from "../execute/as-text.js";
+import type { TaskExplanation } from "../run/explain.js";
+import { type Encoded, encode, type ValueLimits } from "../values/codec.js";
+import { runUnknown, taskName } from "./errors.js";
+import { type Explained, explainRun, explainTask, type RunExplanation } from "./explain.js";
+import type { Gate } from "./limits.js";
 import type { Ownership } from "./ownership.js";
-import { pendingRecords } from "./pending-records.js";
+import { everyRecord } from "./paging.js";
 import type { RunHandle } from "./run-handle.js";
+import { type HistoryHost, RunHistory } from "./run-history.js";
+import { isSignalKey, MAX_SIGNAL_KEY_LENGTH } from "./signal-keys.js";
 import { boundReason } from "./task-records.js";
-import { type LogInfo, logInfo, type RunInfo, runInfo, type TaskInfo, taskInfo } from "./views.js";
-
-export interface PageOptions {
-  /** 1 to 1,000. Default: 100. */
-  readonly limit?: number;
-  /** The `next` of the page before. */
-  readonly cursor?: string;
-}
+import type { RunInfo } from "./views.js";
 
 export interface CancelOptions {
-  /** Cancel this task alone; tasks that need it become `upstream-failed`. */
+  /** Cancel this task, or group, alone; tasks that need it become `upstream-failed`. */
   readonly task?: string;
+  /** One item of the task, such as `[3]`. */
+  readonly index?: readonly number[];
+  /** With everything that depends on the task, whatever its rule. Default: false. */
+  readonly downstream?: boolean;
   /** Kept in history and shown to people. */
   readonly reason?: string;
 }
 
-type OfRun<Query> = Omit<Query, "runId">;
+export interface RerunOptions {
+  /** The tasks, or groups, to run again. */
+  readonly from: string | readonly string[];
+  /** Run everything again that depends on them. Default: true. */
+  readonly withDownstream?: boolean;
+  /** Run these alone: the same as `withDownstream: false`. */
+  readonly only?: boolean;
+  /** Other params for the run, from now on. Default: as they were. */
+  readonly params?: unknown;
+}
 
 /** What the runs API needs of its engine. */
-export interface RunsHost {
-  readonly storage: Storage;
+export interface RunsHost extends HistoryHost {
   readonly ownership: Ownership;
   readonly newId: () => string;
   readonly now: () => number;
-  /** Opens storage, or says why not. */
-  ready(): Promise<void>;
-  pipelineOf(definition: string): Pipeline | undefined;
+  /** Takes up what is due, where the engine has been started. */
+  claim(): Promise<void>;
+  readonly limits: ValueLimits;
+  readonly engineId: string;
+  /** The engine's own limit. */
+  readonly total: Gate;
   handle(runId: string, pipeline: Pipeline): RunHandle;
 }
 
 /** The history of runs, and what an operator does to them. Works the same for runs of other engines on the same storage. */
-export class Runs {
-  readonly #host: RunsHost;
-
-  constructor(host: RunsHost) {
-    this.#host = host;
-  }
-
-  /** @throws {WeftlineError} `RUN_UNKNOWN`. */
-  async get(runId: string): Promise<RunInfo> {
-    await this.#host.ready();
-    const record = await this.#host.storage.getRun(runId);
-    if (record === undefined) throw runUnknown(runId);
-    return runInfo(record);
-  }
-
-  /** Runs, newest first. */
-  async list(query: RunQuery = {}, page: PageOptions = {}): Promise<Page<RunInfo>> {
-    return mapPage(await this.#list("runs", query, page), runInfo);
-  }
-
-  /**
-   * The tasks of a run and the items of its maps: first those something happened to, in the order of the definition,
-   * then those that still wait.
-   */
-  async tasks(runId: string, query: OfRun<TaskQuery> = {}, page: PageOptions = {}): Promise<Page<TaskInfo>> {
-    const run = await this.get(runId);
-    const request = pageRequest(page);
-    const pipeline = this.#host.pipelineOf(run.definition);
-    const pending = await pendingRecords(this.#host.storage, run.id, pipeline, query, request);
-    return mapPage(pending ?? (await this.#list("tasks", { ...query, runId }, page)), taskInfo);
-  }
-
-  async attempts(runId: string, query: OfRun<AttemptQuery> = {}, page: PageOptions = {}): Promise<Page<AttemptRecord>> {
-    return this.#listOfRun("attempts", runId, query, page);
-  }
-
-  async logs(runId: string, query: OfRun<LogQuery> = {}, page: PageOptions = {}): Promise<Page<LogInfo>> {
-    return mapPage(await this.#listOfRun("logs", runId, query, page), logInfo);
-  }
-
-  async metrics(runId: string, query: OfRun<MetricQuery> = {}, page: PageOptions = {}): Promise<Page<MetricRecord>> {
-    return this.#listOfRun("metrics", runId, query, page);
-  }
-
-  /** The files of a run, without their bytes. */
-  async artifacts(
-    runId: string,
-    query: OfRun<ArtifactQuery> = {},
-    page: PageOptions = {},
-  ): Promise<Page<ArtifactInfo>> {
-    return this.#listOfRun("artifacts", runId, query, page);
-  }
-
-  /** The newest file of this name, with its bytes; `undefined`: the run made none. */
-  async artifact(runId: string, name: string): Promise<ArtifactRecord | undefined> {
-    await this.get(runId);
-    return this.#host.storage.getArtifact(runId, name);
-  }
-
+export class Runs extends RunHistory<RunsHost> {
   /**
    * Ends a run, or one task of it. What runs is told to stop through its signal; what waits never starts.
    *
    * @returns False when the run had already ended.
    * @throws {WeftlineError} `RUN_UNKNOWN`, `TASK_UNKNOWN`.
    */
-  async cancel(runId: string, { task, reason }: CancelOptions = {}): Promise<boolean> {
+  async cancel(runId: string, options: CancelOptions = {}): Promise<boolean> {
+    const { task, index = [], downstream = false, reason } = options;
     const run = await this.get(runId);
-    const pipeline = this.#host.pipelineOf(run.definition);
-    if (task !== undefined && pipeline && !pipeline.plan.positions.has(task)) {
-      throw new WeftlineError(
-        "TASK_UNKNOWN",
-        `Cannot cancel task "${task}" as pipeline "${run.pipeline}" has no such task. It has ${pipeline.taskIds.slice(0, 20).join(", ")}.`,
+    if (task !== undefined) this.#checkTask(run, task, "cancel");
+    const message = { kind: "cancel", task, index, downstream, reason: boundReason(reason) } as const;
+    const result = await this.#send({ ...this.#envelope(runId), ...message });
+    await this.host.ownership.deliver();
+    return result === undefined;
+  }
+
+  /**
+   * Lets nothing start in the run until it is unpaused; what runs goes on to its end.
+   *
+   * @returns False when the run had already ended.
+   * @throws {WeftlineError} `RUN_UNKNOWN`.
+   */
+  async pause(runId: string): Promise<boolean> {
+    return this.#say(runId, "pause");
+  }
+
+  /** Goes on with a paused run. @returns False when it had ended. @throws {WeftlineError} `RUN_UNKNOWN`. */
+  async unpause(runId: string): Promise<boolean> {
+    return this.#say(runId, "unpause");
+  }
+
+  async #say(runId: string, kind: "pause" | "unpause"): Promise<boolean> {
+    await this.get(runId);
+    const result = await this.#send({ ...this.#envelope(runId), kind });
+    await this.host.ownership.deliver();
+    return result === undefined;
+  }
+
+  /**
+   * Sends a payload to a task of the run that waits for it (`p.signal`). It is kept when it comes before anybody waits.
+   *
+   * @param task - The id of the signal task.
+   * @throws {WeftlineError} `RUN_UNKNOWN`; `RUN_FINISHED`; `TASK_UNKNOWN`; `SIGNAL_INVALID` when the task's schema
+   * refuses the payload, or it cannot be stored.
+   */
+  async signal(runId: string, task: string, payload?: unknown): Promise<void> {
+    const run = await this.get(runId);
+    const pipeline = this.#checkTask(run, task, "signal");
+    const definition = pipeline?.plan.tasks[pipeline.plan.positions.get(task)!];
+    if (definition !== undefined && definition.kind !== "signal") {
+      throw signalInvalid(
+        `task "${task}" of pipeline "${run.pipeline}" waits for no signal`,
+        "Name a p.signal() task.",
       );
     }
-    const result = await this.#send({ ...this.#envelope(runId), kind: "cancel", task, reason: boundReason(reason) });
-    await this.#host.ownership.deliver();
-    return result === undefined;
+    const encoded = await signalPayload(payload, definition?.extra.schema, task, this.host.limits);
+    const result = await this.#send({ ...this.#envelope(runId), kind: "signal", to: { task }, payload: encoded });
+    if (result !== undefined) {
+      throw new WeftlineError(
+        "RUN_FINISHED",
+        `Cannot signal run ${runId} as it has ended. Its status is ${run.status}.`,
+      );
+    }
+    await this.host.ownership.deliver();
+  }
+
+  /**
+   * Sends a payload to whichever task waits for this key (`p.signal(id, { key })`), in any run, now or later. One signal
+   * ends one wait, the longest.
+   *
+   * @throws {WeftlineError} `SIGNAL_INVALID` for a key or payload that cannot be stored. A payload that the task's schema
+   * refuses is dropped with a warning where the task waits.
+   */
+  async signalKey(key: string, payload?: unknown): Promise<void> {
+    if (!isSignalKey(key)) {
+      throw signalInvalid(
+        "its key is no usable text",
+        `Give a text of 1 to ${MAX_SIGNAL_KEY_LENGTH} characters without NUL.`,
+      );
+    }
+    await this.host.ready();
+    const encoded = await signalPayload(payload, undefined, key, this.host.limits);
+    await this.host.storage.sendSignals([{ id: this.host.newId(), key, payload: encoded, sentAt: this.host.now() }]);
+    await this.host.ownership.deliver();
+  }
+
+  /**
+   * Runs tasks of a finished run again, and everything that depends on them, as a new generation: what they did before
+   * stays in history (`runs.tasks(id, { generation: 1 })`).
+   *
+   * @returns A handle whose `result()` is that of the run when it has ended again.
+   * @throws {WeftlineError} `RUN_UNKNOWN`; `TASK_UNKNOWN`; `RUN_ACTIVE` while it has not ended; `PARAMS_INVALID`;
+   * `DAG_CHANGED` when this engine has another version of the pipeline.
+   */
+  async rerun(runId: string, options: RerunOptions): Promise<RunHandle> {
+    const { from, withDownstream = true, only = false, params } = options;
+    const run = await this.get(runId);
+    const pipeline = this.pipelineOf(run, "rerun");
+    const tasks = typeof from === "string" ? [from] : from;
+    if (!Array.isArray(tasks) || tasks.length === 0) {
+      throw new WeftlineError(
+        "QUERY_INVALID",
+        `Cannot rerun run ${runId} from nothing. Name the tasks: { from: ["train"] }.`,
+      );
+    }
+    for (const task of tasks) this.#checkTask(run, String(task), "rerun");
+    const valid = params === undefined ? undefined : await validateParams(pipeline, params);
+    const encoded = params === undefined ? undefined : encode(valid, "params", this.host.limits);
+    const message = { kind: "rerun", tasks, downstream: withDownstream && !only, params: encoded } as const;
+    const refused = await this.#send({ ...this.#envelope(runId), ...message });
+    if (refused !== undefined) {
+      throw new WeftlineError(
+        "RUN_ACTIVE",
+        `Cannot rerun tasks of run ${runId} as it has not ended: its status is ${run.status}. Wait for it, or cancel it first.`,
+      );
+    }
+    await this.host.claim();
+    return this.host.handle(runId, pipeline);
+  }
+
+  /**
+   * Deletes a finished run with its history, and the runs that its tasks started.
+   *
+   * @returns False when there is no such run.
+   * @throws {WeftlineError} `RUN_ACTIVE` when it, or one of those runs, has not ended.
+   */
+  async delete(runId: string): Promise<boolean> {
+    await this.host.ready();
+    const { storage } = this.host;
+    const run = await storage.getRun(runId);
+    if (run === undefined) return false;
+    const family = [run]; // all of it or nothing: grows while it is walked
+    for (const { id, status } of family) {
+      if (!isRunFinished(status)) throw cannotDelete(id);
+      for await (const child of everyRecord((page) => storage.list("runs", { parent: id }, page))) family.push(child);
+    }
+    let result: string | undefined;
+    for (const { id } of family.reverse()) {
+      result = await storage.deleteRun(id);
+      if (result === "active") throw cannotDelete(id); // opened again meanwhile
+    }
+    return result === "deleted";
+  }
+
+  /** Why a run has not ended, or ended as it did: as data, and as a text for people. @throws {WeftlineError} `RUN_UNKNOWN`, `DAG_CHANGED`. */
+  explain(runId: string): Promise<RunExplanation>;
+  /**
+   * Why a task has not started, or what became of it.
+   *
+   * @param index - Of an item, or of a task inside a mapped group.
+   * @throws {WeftlineError} `RUN_UNKNOWN`; `TASK_UNKNOWN`, also for an index that its lists do not have; `DAG_CHANGED`.
+   */
+  explain(runId: string, task: string, index?: readonly number[]): Promise<TaskExplanation>;
+  async explain(
+    runId: string,
+    task?: string,
+    index: readonly number[] = [],
+  ): Promise<RunExplanation | TaskExplanation> {
+    const explained = await this.#explained(runId);
+    if (task === undefined) return explainRun(explained);
+    this.#checkTask(explained.run, task, "explain");
+    const { plan } = explained.pipeline;
+    const explanation = await explainTask(explained, plan.positions.get(task)!, index);
+    if (explanation !== undefined) return explanation;
+    throw new WeftlineError(
+      "TASK_UNKNOWN",
+      `Cannot explain ${taskName(task, index)} of run ${runId}: the lists it stands in have no such place (yet).`,
+    );
+  }
+
+  async #explained(runId: string): Promise<Explained> {
+    await this.get(runId);
+    const { storage, ownership, total, engineId } = this.host;
+    const active = ownership.active.get(runId);
+    const stored = (await storage.getRun(runId))!;
+    const run = active ? { ...stored, status: active.status } : stored;
+    const pipeline = this.pipelineOf(run, "explain");
+    const state = active?.state ?? (await ownership.load(run, { pipeline }, run.owner === undefined)).state;
+    return { run, pipeline, state, active, total, storage, engineId, now: this.host.now() };
+  }
+
+  /** @returns The pipeline, where this engine has it. */
+  #checkTask(run: Pick<RunInfo, "definition" | "pipeline">, task: string, what: string): Pipeline | undefined {
+    const pipeline = this.host.pipelineOf(run.definition);
+    if (pipeline === undefined || pipeline.plan.positions.has(task)) return pipeline;
+    const known = pipeline.taskIds.slice(0, 20).join(", ");
+    throw new WeftlineError(
+      "TASK_UNKNOWN",
+      `Cannot ${what} task "${task}" as pipeline "${run.pipeline}" has no such task. It has ${known}.`,
+    );
   }
 
   /**
@@ -142,13 +256,7 @@ export class Runs {
    */
   async resume(runId: string): Promise<RunHandle> {
     const run = await this.get(runId);
-    const pipeline = this.#host.pipelineOf(run.definition);
-    if (pipeline === undefined) {
-      throw new WeftlineError(
-        "DAG_CHANGED",
-        `Cannot resume run ${runId} here as it was made with another version of pipeline "${run.pipeline}" (${run.definition}). Resume it on an engine that has that version, or start a new run.`,
-      );
-    }
+    const pipeline = this.pipelineOf(run, "resume");
     const refused = await this.#send({ ...this.#envelope(runId), kind: "resume" });
     if (refused === "RUN_ACTIVE")
       throw new WeftlineError(
@@ -160,57 +268,57 @@ export class Runs {
         "RUN_FINISHED",
         `Cannot resume run ${runId} as it succeeded. Start a new run to do the work again.`,
       );
-    await this.#host.ownership.claim();
-    return this.#host.handle(runId, pipeline);
+    await this.host.claim();
+    return this.host.handle(runId, pipeline);
   }
 
   async #send(message: RunMessage): Promise<string | undefined> {
-    const [result] = await this.#host.storage.send([message]);
+    const [result] = await this.host.storage.send([message]);
     if (result?.kind !== "refused") return undefined;
     if (result.code === "RUN_UNKNOWN") throw runUnknown(message.runId);
     return result.code;
   }
 
   #envelope(runId: string): Pick<RunMessage, "id" | "runId" | "sentAt"> {
-    return { id: this.#host.newId(), runId, sentAt: this.#host.now() };
-  }
-
-  async #listOfRun<Kind extends Exclude<HistoryKind, "runs">>(
-    kind: Kind,
-    runId: string,
-    query: OfRun<HistoryKinds[Kind]["query"]>,
-    page: PageOptions,
-  ): Promise<Page<HistoryKinds[Kind]["record"]>> {
-    await this.get(runId);
-    return this.#list(kind, { ...query, runId } as HistoryKinds[Kind]["query"], page);
-  }
-
-  async #list<Kind extends HistoryKind>(
-    kind: Kind,
-    query: HistoryKinds[Kind]["query"],
-    page: PageOptions,
-  ): Promise<Page<HistoryKinds[Kind]["record"]>> {
-    const request = pageRequest(page);
-    await this.#host.ready();
-    return this.#host.storage.list(kind, query, request);
+    return { id: this.host.newId(), runId, sentAt: this.host.now() };
   }
 }
 
-const DEFAULT_PAGE = 100;
-const MAX_PAGE = 1_000;
+function cannotDelete(runId: string): WeftlineError {
+  return new WeftlineError("RUN_ACTIVE", `Cannot delete run ${runId} as it has not ended. Cancel it first.`);
+}
 
-function pageRequest({ limit = DEFAULT_PAGE, cursor }: PageOptions): PageRequest {
-  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
-    throw new WeftlineError(
-      "QUERY_INVALID",
-      `Cannot list ${String(limit)} records at once. Give a limit from 1 to ${MAX_PAGE}, and follow \`next\`.`,
+/** @throws {WeftlineError} `SIGNAL_INVALID`. @returns What the schema made of the payload, encoded. */
+async function signalPayload(
+  payload: unknown,
+  schema: StandardSchemaV1 | undefined,
+  to: string,
+  limits: ValueLimits,
+): Promise<Encoded> {
+  const value = schema === undefined ? payload : await validatedPayload(payload, schema, to);
+  try {
+    return encode(value, "output", limits);
+  } catch (cause) {
+    throw signalInvalid("its payload cannot be stored", String((cause as Error).message), cause);
+  }
+}
+
+async function validatedPayload(payload: unknown, schema: StandardSchemaV1, to: string): Promise<unknown> {
+  let result: StandardSchemaV1.Result<unknown>;
+  try {
+    result = await schema["~standard"].validate(payload);
+  } catch (cause) {
+    throw signalInvalid(
+      `the schema of "${to}" threw: ${asText((cause as Error | undefined)?.message)}`,
+      "Correct the schema.",
+      cause,
     );
   }
-  if (cursor === undefined) return { limit };
-  if (typeof cursor !== "string") throw cursorInvalid(cursor);
-  return { limit, cursor };
+  if (result.issues === undefined) return result.value;
+  const problems = result.issues.map(describeIssue).join("; ");
+  throw signalInvalid(`its payload does not fit "${to}": ${problems}`, "Correct the payload and send it again.");
 }
 
-function mapPage<From, To>(page: Page<From>, convert: (record: From) => To): Page<To> {
-  return { items: page.items.map(convert), next: page.next };
+function signalInvalid(problem: string, remedy: string, cause?: unknown): WeftlineError {
+  return new WeftlineError("SIGNAL_INVALID", `Cannot send this signal: ${problem}. ${remedy}`, { cause });
 }

@@ -1,7 +1,9 @@
 import type { RunFacts, TaskJob } from "../contracts/executor.js";
 import type { RunRecord } from "../contracts/records.js";
 import type { TaskDefinition } from "../define/definition.js";
+import type { Encoded } from "../values/codec.js";
 import type { LiveAttempt } from "./attempt.js";
+import type { Outputs } from "./outputs.js";
 import type { RunParts } from "./run-parts.js";
 
 /** What tasks are told of their run: all of them the same object, which they cannot change. */
@@ -9,28 +11,45 @@ export function runFacts({ id, pipeline, createdAt, key, tags, instant }: RunRec
   return Object.freeze({ id, pipeline, createdAt, key, tags: Object.freeze([...tags]), instant });
 }
 
-/** An attempt as plain data for its executor. */
-export function taskJob(
-  { record, facts, outputs }: RunParts,
-  attempt: LiveAttempt,
-  task: TaskDefinition,
-  graceMs: number,
-): TaskJob {
-  const { index } = attempt;
-  return {
-    runId: record.id,
-    pipeline: record.pipeline,
-    definition: record.definition,
-    task: task.id,
-    index,
-    attempt: attempt.number,
-    params: record.params,
-    // Made when read: most of what a short attempt costs would otherwise be inputs that its function never looks at.
-    get input() {
-      return outputs.inputOf(task);
-    },
-    item: index.length === 0 ? undefined : outputs.item(task.position, index[0]!),
-    run: facts,
-    graceMs,
-  };
+const NO_ITEMS: readonly Encoded[] = Object.freeze([]);
+
+/** An attempt as data for its executor. Inputs and items are put together when they are read: many functions never do. */
+export class AttemptJob implements TaskJob {
+  readonly runId: string;
+  readonly pipeline: string;
+  readonly definition: string;
+  readonly task: string;
+  readonly position: number;
+  readonly index: readonly number[];
+  readonly generation: number;
+  readonly attempt: number;
+  readonly params: Encoded;
+  readonly run: RunFacts;
+  readonly graceMs: number;
+  readonly #outputs: Outputs;
+  readonly #instance: number;
+
+  constructor({ core, record, facts, outputs }: RunParts, attempt: LiveAttempt, { id, position }: TaskDefinition) {
+    this.runId = record.id;
+    this.pipeline = record.pipeline;
+    this.definition = record.definition;
+    this.task = id;
+    this.position = position;
+    this.index = attempt.index;
+    this.generation = attempt.generation;
+    this.attempt = attempt.number;
+    this.params = record.params;
+    this.run = facts;
+    this.graceMs = core.graceMs;
+    this.#outputs = outputs;
+    this.#instance = attempt.instance;
+  }
+
+  get input(): Readonly<Record<string, Encoded>> {
+    return this.#outputs.inputOf(this.#instance, this.position);
+  }
+
+  get items(): readonly Encoded[] {
+    return this.index.length === 0 ? NO_ITEMS : this.#outputs.itemsOf(this.#instance);
+  }
 }

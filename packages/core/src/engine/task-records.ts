@@ -1,36 +1,41 @@
+import type { EpochMs } from "../clock.js";
 import type { TaskRecord } from "../contracts/records.js";
 import type { RunState } from "../run/state.js";
 import { boundText } from "../values/text.js";
 
 const MAX_REASON_LENGTH = 2_000;
-const NO_INDEX: readonly number[] = Object.freeze([]);
 
 /** What the record of a task says beyond what the run's state knows. */
-export type TaskDetails = Partial<Pick<TaskRecord, "startedAt" | "finishedAt" | "output" | "error" | "reason">>;
-
-/** The index path of an instance: empty for a task. */
-export function indexOf(state: RunState, instance: number): readonly number[] {
-  const expansion = state.expansionOf(instance);
-  return expansion === undefined ? NO_INDEX : [instance - expansion.base];
-}
+export type TaskDetails = Partial<Pick<TaskRecord, "output" | "error" | "reason" | "warning" | "cachedFrom">>;
 
 /** The record of a task or item as its state is now. */
-export function taskRecord(runId: string, state: RunState, instance: number, details: TaskDetails): TaskRecord {
-  const task = state.plan.tasks[state.taskOf(instance)]!;
+export function taskRecord(
+  runId: string,
+  state: RunState,
+  instance: number,
+  startedAt: EpochMs | undefined,
+  finishedAt: EpochMs | undefined,
+  details: TaskDetails,
+): TaskRecord {
+  const task = state.plan.tasks[state.positionOf(instance)]!;
   return {
     runId,
     task: task.id,
     position: task.position,
-    index: indexOf(state, instance),
+    index: state.indexOf(instance),
+    generation: state.generationOf(instance),
     status: state.statusOf(instance),
     attempts: state.attempts[instance]!,
     attemptsBefore: state.attemptsBefore.get(instance) ?? 0,
-    startedAt: details.startedAt,
-    finishedAt: details.finishedAt,
+    startedAt,
+    finishedAt,
     retryAt: state.retryAt.get(instance),
+    wait: state.waits.get(instance),
     output: details.output,
     error: details.error,
     reason: boundReason(details.reason),
+    warning: boundReason(details.warning),
+    cachedFrom: details.cachedFrom,
     items: state.expansions.get(instance)?.count,
     list: state.expansions.get(instance)?.list,
   };
@@ -41,13 +46,20 @@ export function boundReason(reason: string | undefined): string | undefined {
   return reason === undefined ? undefined : boundText(String(reason), MAX_REASON_LENGTH);
 }
 
-/** Why a task finished without running. @param cause - The upstream task whose end decided it. */
-export function reasonOf(state: RunState, task: number, cause: number): string {
-  const upstream = state.plan.tasks[cause]!;
+/** Why a task finished without running. @param cause - The instance whose end decided it: upstream, or the group around it. */
+export function reasonOf(state: RunState, instance: number, cause: number): string {
+  const position = state.positionOf(instance);
+  const upstream = state.plan.tasks[state.positionOf(cause)]!;
+  const ended = `"${upstream.id}" ended ${state.statusOf(cause)}`;
+  if (upstream.kind === "group" && isInside(state, position, upstream.position)) return `its group ${ended}`;
   const choice = state.choices.get(cause);
-  const what =
-    choice === undefined
-      ? `"${upstream.id}" ended ${state.statusOf(cause)}`
-      : `branch "${upstream.id}" chose "${choice}"`;
-  return `${what}, and the rule is ${state.plan.tasks[task]!.triggerRule}`;
+  const what = choice === undefined ? ended : `branch "${upstream.id}" chose "${choice}"`;
+  const { teardown, triggerRule } = state.plan.tasks[position]!.policy;
+  return teardown
+    ? `its setup did not succeed, so there is nothing to tear down`
+    : `${what}, and the rule is ${triggerRule}`;
+}
+
+function isInside({ plan }: RunState, position: number, group: number): boolean {
+  return position > group && position <= group + (plan.tasks[group]!.extra.size ?? 0);
 }

@@ -1,4 +1,4 @@
-import type { LogRecord, RunRecord, TaskRecord } from "../contracts/records.js";
+import type { LogRecord, RunRecord, StepRecord, TaskRecord } from "../contracts/records.js";
 import { decode } from "../values/codec.js";
 
 /** A run as callers see it: its params decoded, without what only engines care about. */
@@ -15,6 +15,11 @@ export interface LogInfo extends Omit<LogRecord, "data"> {
   readonly data: unknown;
 }
 
+/** A step as callers see it: its output decoded. */
+export interface StepInfo extends Omit<StepRecord, "output"> {
+  readonly output: unknown;
+}
+
 export function runInfo({ params, fingerprint: _f, epoch: _e, owner: _o, ...rest }: RunRecord): RunInfo {
   return { ...rest, params: decode(params) };
 }
@@ -25,4 +30,8 @@ export function taskInfo({ output, attemptsBefore: _a, list: _l, ...rest }: Task
 
 export function logInfo({ data, ...rest }: LogRecord): LogInfo {
   return { ...rest, data: data === undefined ? undefined : decode(data) };
+}
+
+export function stepInfo({ output, ...rest }: StepRecord): StepInfo {
+  return { ...rest, output: decode(output) };
 }

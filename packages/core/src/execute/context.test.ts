@@ -2,14 +2,17 @@ import { describe, expect, it } from "vitest";
 import type { TaskJob, TaskPort } from "../contracts/executor.js";
 import type { TaskDefinition } from "../define/definition.js";
 import { pipeline } from "../define/pipeline.js";
-import { encode } from "../values/codec.js";
+import { DEFAULT_VALUE_LIMITS, encode } from "../values/codec.js";
 import { ExecutionContext } from "./context.js";
+import type { AttemptEnvironment } from "./run-attempt.js";
 
 const encoded = (value: unknown) => encode(value, "output");
 
 const definition: TaskDefinition = pipeline("work", (p) => {
   p.task("only", { title: "Only" }, () => 1);
 }).plan.tasks[0]!;
+
+const environment: AttemptEnvironment = { resources: { db: 1 }, limits: DEFAULT_VALUE_LIMITS, now: () => 0 };
 
 function contextOf(job: Partial<TaskJob> = {}) {
   const said: unknown[] = [];
@@ -20,29 +23,35 @@ function contextOf(job: Partial<TaskJob> = {}) {
     metric: (...metric) => void said.push(["metric", ...metric]),
     progress: (...progress) => void said.push(["progress", ...progress]),
     artifact: (artifact) => void said.push(["artifact", artifact]),
+    findStep: async () => undefined,
+    keepStep: async () => undefined,
+    findCached: async () => undefined,
   };
   const whole: TaskJob = {
     runId: "r",
     pipeline: "work",
     definition: "work@1",
     task: "only",
+    position: 0,
     index: [],
+    generation: 1,
     attempt: 2,
     params: encoded({ day: new Date(0) }),
     input: {},
-    item: undefined,
+    items: [],
     run: { id: "r", pipeline: "work", createdAt: 5, key: undefined, tags: [], instant: undefined },
     graceMs: 0,
     ...job,
   };
-  return { context: new ExecutionContext(whole, port, definition, { db: 1 }), said, port };
+  const context = new ExecutionContext({ job: whole, port, task: definition, environment, measured: undefined });
+  return { context, said, port };
 }
 
 describe("ExecutionContext", () => {
   it("decodes what it is asked for, once, and nothing else", () => {
     const { context } = contextOf({
       input: { a: encoded([1]), broken: "z9:" },
-      item: encoded({ deep: 1n }),
+      items: [encoded({ deep: 1n })],
       params: "z9:",
     });
     expect(context.item).toEqual({ deep: 1n });

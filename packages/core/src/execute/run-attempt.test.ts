@@ -17,6 +17,9 @@ const port: TaskPort = {
   metric: () => {},
   progress: () => {},
   artifact: () => {},
+  findStep: async () => undefined,
+  keepStep: async () => undefined,
+  findCached: async () => undefined,
 };
 
 const job: TaskJob = {
@@ -24,11 +27,13 @@ const job: TaskJob = {
   pipeline: "work",
   definition: "work@1",
   task: "only",
+  position: 0,
   index: [],
+  generation: 1,
   attempt: 1,
   params: encode({}, "params"),
   input: {},
-  item: undefined,
+  items: [],
   run: { id: "r", pipeline: "work", createdAt: 0, key: undefined, tags: [], instant: undefined },
   graceMs: 0,
 };
@@ -36,7 +41,7 @@ const job: TaskJob = {
 function run(
   task: (context: AnyContext) => unknown,
   options: { retry?: RetryOptions; when?: () => boolean | Promise<boolean>; branch?: boolean } = {},
-): Promise<TaskOutcome> {
+): TaskOutcome | Promise<TaskOutcome> {
   const { branch, ...rest } = options;
   const { plan } = pipeline("work", (p) => {
     if (branch) p.branch("only", rest, task as () => string);

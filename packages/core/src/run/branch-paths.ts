@@ -3,10 +3,12 @@ import type { RunState } from "./state.js";
 /**
  * Which edges out of a finished branch lie on the chosen path: those of the chosen name, those without a condition,
  * and those to a task that the chosen path reaches anyway (such a task runs by its own rule).
+ *
+ * @param branch - The position of the instance that chose.
  */
-export function chosenPath(state: RunState, branch: number): (edge: number) => boolean {
+export function chosenPath(state: RunState, instance: number, branch: number): (edge: number) => boolean {
   const { choices } = state.plan;
-  const choice = state.choices.get(branch)!;
+  const choice = state.choices.get(instance)!;
   const isChosen = (edge: number) => choices.get(edge)?.includes(choice) ?? true;
   let reached: ReadonlySet<number> | undefined; // found only when an edge needs it: most branches never do
   return (edge) => {

@@ -10,15 +10,33 @@ export function runOutcome(state: RunState, failWhen: PipelineSettings["failWhen
   return "succeeded";
 }
 
-/** A task that failed or was cancelled on its own, and was not allowed to. */
+/** A task outside all groups that failed or was cancelled on its own, and was not allowed to. */
 export function failsRun(state: RunState, task: number): boolean {
-  const status = state.status[task];
-  return (status === FAILED || status === CANCELLED) && !state.plan.tasks[task]!.allowFailure;
+  return state.plan.parent[task]! < 0 && countsAsFailed(state, task);
+}
+
+/** Failed or cancelled, and not allowed to: teardown tasks are, unless they ask otherwise. */
+export function countsAsFailed(state: RunState, instance: number): boolean {
+  const status = state.status[instance];
+  return (status === FAILED || status === CANCELLED) && mayNotFail(state, state.positionOf(instance));
+}
+
+function mayNotFail(state: RunState, position: number): boolean {
+  const { allowFailure, teardown, failRun } = state.plan.tasks[position]!.policy;
+  return !allowFailure && (!teardown || failRun);
 }
 
 function failsRunAsLeaf(state: RunState, task: number): boolean {
-  const { successorStart, tasks } = state.plan;
-  if (successorStart[task] !== successorStart[task + 1] || tasks[task]!.allowFailure) return false;
+  const { successorStart, parent } = state.plan;
+  if (parent[task]! >= 0 || !isLeaf(state, task, successorStart) || !mayNotFail(state, task)) return false;
   const status = state.status[task];
   return status === FAILED || status === CANCELLED || status === UPSTREAM_FAILED;
+}
+
+/** A teardown behind a task does not make that less of a leaf. */
+function isLeaf({ plan }: RunState, task: number, successorStart: Int32Array): boolean {
+  for (let edge = successorStart[task]!; edge < successorStart[task + 1]!; edge++) {
+    if (!plan.tasks[plan.successors[edge]!]!.policy.teardown) return false;
+  }
+  return true;
 }

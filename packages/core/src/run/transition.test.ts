@@ -4,19 +4,17 @@ import { pipeline } from "../define/pipeline.js";
 import { RunDriver, randomPipeline, randomSteps, randomTasks } from "../test-support/random-runs.js";
 import { ReferenceRun } from "../test-support/reference-run.js";
 import { type Begun, begun, begunRunOf, stateOf } from "../test-support/run-states.js";
+import { BY_ITEMS, BY_STOP, noEffects } from "./effects.js";
 import { runOutcome } from "./outcome.js";
 import { isFinal, PENDING, READY, RETRYING, RUNNING, UPSTREAM_COUNTERS } from "./state.js";
 import {
   adopt,
-  BY_ITEMS,
-  BY_STOP,
   begin,
+  cancelInstance,
   cancelled,
-  cancelTask,
   expand,
   fail,
   interrupt,
-  noEffects,
   retryLater,
   retryNow,
   skip,
@@ -353,7 +351,7 @@ describe("a map", () => {
     ] as const) {
       expand(run.state, run.at(id), count, run.effects);
     }
-    const owners = Array.from({ length: 6 }, (_, item) => run.state.taskOf(4 + item));
+    const owners = Array.from({ length: 6 }, (_, item) => run.state.positionOf(4 + item));
     expect(owners).toEqual([2, 2, 3, 3, 3, 1]);
     end(run, "d", fail, 1);
     expect(run.state.expansions.get(3)).toMatchObject({ failed: 1, open: 2 });
@@ -381,13 +379,13 @@ describe("retries", () => {
     const run = begun((p) => void p.task("a", () => 1));
     start(run.state, 0);
     retryLater(run.state, 0, 500);
-    cancelTask(run.state, 0, run.effects);
+    cancelInstance(run.state, 0, run.effects);
     expect(retryNow(run.state, 0)).toBe(false);
     expect(run.statuses()).toEqual({ a: "cancelled" });
   });
 
   it.each([
-    ["cancelTask()", (run: Begun) => cancelTask(run.state, 0, run.effects)],
+    ["cancelInstance()", (run: Begun) => cancelInstance(run.state, 0, run.effects)],
     ["stop()", (run: Begun) => stop(run.state, "cancelled", run.effects)],
     ["fail()", (run: Begun) => fail(run.state, 0, run.effects)],
   ])("leave no due time behind when %s ends the waiting", (_, finish) => {
@@ -409,7 +407,7 @@ describe("retries", () => {
   });
 });
 
-describe("cancelTask()", () => {
+describe("cancelInstance()", () => {
   const line = () =>
     begun((p) => {
       const a = p.task("a", () => 1);
@@ -420,7 +418,7 @@ describe("cancelTask()", () => {
 
   it("cancels what does not run, and fails what needs it", () => {
     const run = line();
-    cancelTask(run.state, run.at("b"), run.effects);
+    cancelInstance(run.state, run.at("b"), run.effects);
     expect(run.statuses()).toEqual({ a: "ready", b: "cancelled", c: "upstream-failed", d: "ready" });
     expect(run.effects.abort).toEqual([]);
     expect(run.effects.finished).toEqual([1, BY_STOP, 2, 1]);
@@ -429,7 +427,7 @@ describe("cancelTask()", () => {
   it("aborts what runs, which is cancelled once it has ended", () => {
     const run = line();
     start(run.state, run.at("a"));
-    cancelTask(run.state, run.at("a"), run.effects);
+    cancelInstance(run.state, run.at("a"), run.effects);
     expect(run.statuses()).toMatchObject({ a: "running", b: "pending" });
     expect(run.effects.abort).toEqual([0]);
     cancelled(run.state, run.at("a"), run.effects);
@@ -439,7 +437,7 @@ describe("cancelTask()", () => {
   it("does nothing to what has finished", () => {
     const run = line();
     end(run, "a", succeed);
-    cancelTask(run.state, run.at("a"), run.effects);
+    cancelInstance(run.state, run.at("a"), run.effects);
     expect(run.statuses()).toMatchObject({ a: "succeeded", b: "ready" });
     expect(run.effects).toMatchObject({ abort: [], finished: [] });
   });
@@ -451,7 +449,7 @@ describe("cancelTask()", () => {
     start(run.state, run.at("map", 1));
     start(run.state, run.at("map", 2));
     retryLater(run.state, run.at("map", 2), 1);
-    cancelTask(run.state, 0, run.effects);
+    cancelInstance(run.state, 0, run.effects);
     expect(run.effects.abort).toEqual([run.at("map", 1)]);
     expect(run.statuses()).toEqual({ map: "running" });
     cancelled(run.state, run.at("map", 1), run.effects);
@@ -461,7 +459,7 @@ describe("cancelTask()", () => {
 
   it("cancels a map that is not expanded yet", () => {
     const run = begun((p) => void p.map("map", { over: [1, 2] }, () => 1));
-    cancelTask(run.state, 0, run.effects);
+    cancelInstance(run.state, 0, run.effects);
     expect(run.statuses()).toEqual({ map: "cancelled" });
     expect(run.state.open).toBe(0);
   });
@@ -565,7 +563,7 @@ describe("runOutcome()", () => {
 
   it("counts a task that somebody cancelled as failed", () => {
     const run = make();
-    cancelTask(run.state, run.at("a"), run.effects);
+    cancelInstance(run.state, run.at("a"), run.effects);
     end(run, "cleanup", succeed);
     expect(runOutcome(run.state, "any")).toBe("failed");
     expect(runOutcome(run.state, "leaves")).toBe("succeeded");

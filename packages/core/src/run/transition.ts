@@ -2,9 +2,12 @@
  * What happens next in a run: one function for each thing that can happen. Each changes the state in place and adds to
  * `effects` what the engine has to do about it. No I/O, no clock, no chance.
  */
-import { decide } from "../define/trigger-rules.js";
+import type { Wait } from "../contracts/records.js";
+import { TEARDOWN_RULE } from "../define/trigger-rules.js";
 import type { Encoded } from "../values/codec.js";
-import { chosenPath } from "./branch-paths.js";
+import { end, endGroup, enterGroup, finish, join, reconsider, settle } from "./consequences.js";
+import { BY_STOP, type Effects } from "./effects.js";
+import { forEachInside, forEachMember } from "./frames.js";
 import {
   CANCELLED,
   type Expansion,
@@ -19,42 +22,22 @@ import {
   type StopCause,
   SUCCEEDED,
   UPSTREAM_COUNTERS,
-  UPSTREAM_FAILED,
-  UPSTREAM_FAILURE,
-  UPSTREAM_SKIPPED,
-  UPSTREAM_SUCCEEDED,
-  UPSTREAM_UPSTREAM_FAILED,
+  WAITING,
 } from "./state.js";
-
-/** What a change of state asks of the engine. */
-export interface Effects {
-  /** Instances that may start. */
-  readonly ready: number[];
-  /** Maps that may start: their lists are to be read. */
-  readonly expand: number[];
-  /**
-   * Instances that finished without an attempt of their own, in order, each followed by what decided it: the upstream
-   * task, {@link BY_ITEMS} or {@link BY_STOP}.
-   */
-  readonly finished: number[];
-  /** Running instances to abort. */
-  readonly abort: number[];
-}
-
-/** A map finished with its last item. */
-export const BY_ITEMS = -1;
-/** Somebody stopped the task or the run. */
-export const BY_STOP = -2;
-
-export function noEffects(): Effects {
-  return { ready: [], expand: [], finished: [], abort: [] };
-}
 
 /** The run begins, or goes on: everything whose rule is satisfied becomes ready, and what it rules out is settled. */
 export function begin(state: RunState, effects: Effects): void {
-  for (let task = 0; task < state.plan.tasks.length; task++) {
-    if (state.status[task] === PENDING && reconsider(state, task, BY_STOP, effects)) propagate(state, task, effects);
-  }
+  const finished: number[] = [];
+  state.forEach((instance, position) => {
+    const parent = state.plan.hasGroups ? state.parentOf(instance) : -1;
+    if (state.status[instance] === PENDING && (parent < 0 || state.groups.has(parent))) {
+      reconsider(state, instance, position, BY_STOP, effects, finished);
+    }
+  });
+  settle(state, finished, effects);
+  for (const [group, { open }] of [...state.groups]) if (open === 0) endGroup(state, group, effects, finished);
+  for (const { owner, open } of [...state.expansions.values()]) if (open === 0) join(state, owner, effects, finished);
+  settle(state, finished, effects);
 }
 
 /** An attempt starts. @returns Its number. */
@@ -70,7 +53,7 @@ export function adopt(state: RunState, instance: number, attempt: number): void 
   state.retryAt.delete(instance);
 }
 
-/** An attempt succeeded. @param choice - What a branch chose. */
+/** An attempt succeeded, or a wait is over. @param choice - What a branch chose. */
 export function succeed(state: RunState, instance: number, effects: Effects, choice?: string): void {
   if (choice !== undefined) state.choices.set(instance, choice);
   finish(state, instance, SUCCEEDED, effects);
@@ -88,6 +71,24 @@ export function retryNow(state: RunState, instance: number): boolean {
   state.status[instance] = READY;
   state.retryAt.delete(instance);
   return true;
+}
+
+/** The instance waits, holding nothing. */
+export function wait(state: RunState, instance: number, what: Wait): void {
+  state.status[instance] = WAITING;
+  state.waits.set(instance, what);
+}
+
+/** A wait is over and an attempt follows. @returns Whether the instance is ready now. */
+export function wake(state: RunState, instance: number): boolean {
+  if (state.status[instance] !== WAITING) return false;
+  state.status[instance] = READY;
+  return true;
+}
+
+/** An attempt ended without anything having come of it: it does not count. */
+export function forgetAttempt(state: RunState, instance: number): void {
+  state.attempts[instance]!--;
 }
 
 /** A task or item failed for good. */
@@ -111,132 +112,109 @@ export function interrupt(state: RunState, instance: number): void {
   state.attemptsBefore.set(instance, (state.attemptsBefore.get(instance) ?? 0) + 1);
 }
 
-/** A map's list is known: its items are ready. Without items it is skipped at once. @param list - See {@link Expansion}. */
-export function expand(state: RunState, task: number, count: number, effects: Effects, list?: Encoded): Expansion {
-  const expansion = state.addExpansion(task, count, list);
-  state.status[task] = RUNNING;
-  state.status.fill(READY, expansion.base, expansion.base + count);
-  if (count === 0) join(state, task, effects);
+/** A list is known: its items are ready. Without items it is skipped at once. @param list - See {@link Expansion}. */
+export function expand(state: RunState, owner: number, count: number, effects: Effects, list?: Encoded): Expansion {
+  const expansion = state.addExpansion(owner, count, list);
+  const { base, stride } = expansion;
+  const generation = state.generations.get(owner);
+  state.status[owner] = RUNNING;
+  for (let item = 0; item < count; item++) {
+    state.status[base + item * stride] = READY;
+    if (generation === undefined) continue;
+    for (let slot = 0; slot < stride; slot++) state.generations.set(base + item * stride + slot, generation);
+  }
+  if (count > 0) return expansion;
+  const finished: number[] = [];
+  join(state, owner, effects, finished);
+  settle(state, finished, effects);
   return expansion;
 }
 
-/** Somebody cancels one task: what runs is aborted, what does not run is cancelled now. */
-export function cancelTask(state: RunState, task: number, effects: Effects): void {
-  const expansion = state.expansions.get(task);
-  if (expansion === undefined) return cancelInstance(state, task, effects);
-  for (let item = 0; item < expansion.count; item++) cancelInstance(state, expansion.base + item, effects);
+/** Lets items of a mapped group begin, as many as may run at once. */
+export function enterItems(state: RunState, owner: number, limit: number, effects: Effects): void {
+  const expansion = state.expansions.get(owner);
+  if (expansion === undefined) return;
+  const finished: number[] = [];
+  const { base, stride, count, task } = expansion;
+  // Items that finish at once make room for others, and are counted when all that could be entered have been.
+  while (expansion.next < count && expansion.entered < limit) {
+    const item = base + expansion.next++ * stride;
+    if (state.status[item] !== READY) continue;
+    expansion.entered++;
+    enterGroup(state, item, task, effects, finished);
+  }
+  settle(state, finished, effects);
 }
 
-/** The whole run is to end: what runs is aborted, everything else is cancelled now. */
+/** The tasks of a group run again, all together. @param generation - The run's, one higher than before. */
+export function resetGroup(state: RunState, group: number, generation: number): void {
+  state.groups.delete(group);
+  forEachInside(state, group, (instance) => resetInstance(state, instance, generation));
+}
+
+/** A group's tasks may start (again). */
+export function enter(state: RunState, group: number, effects: Effects): void {
+  const finished: number[] = [];
+  enterGroup(state, group, state.positionOf(group), effects, finished);
+  settle(state, finished, effects);
+}
+
+/** As if nothing had happened to it, in a new generation. */
+export function resetInstance(state: RunState, instance: number, generation: number): void {
+  state.dropExpansion(instance);
+  state.groups.delete(instance);
+  state.status[instance] = PENDING;
+  state.attempts[instance] = 0;
+  state.upstream.fill(0, instance * UPSTREAM_COUNTERS, (instance + 1) * UPSTREAM_COUNTERS);
+  state.generations.set(instance, generation);
+  for (const facts of [state.attemptsBefore, state.retryAt, state.firstStartAt, state.choices, state.waits]) {
+    facts.delete(instance);
+  }
+}
+
+/** Somebody cancels one task, item or group: what runs is aborted, what does not run is cancelled now. */
+export function cancelInstance(state: RunState, instance: number, effects: Effects): void {
+  const finished: number[] = [];
+  cancel(state, instance, false, effects, finished);
+}
+
+/** The tasks of a group are ended; those that run are aborted. Teardown tasks still run. */
+export function cancelInside(state: RunState, group: number, effects: Effects): void {
+  const entered = state.groups.get(group);
+  if (entered === undefined || entered.stopping) return;
+  entered.stopping = true;
+  const finished: number[] = [];
+  forEachMember(state, group, (member) => cancel(state, member, true, effects, finished));
+}
+
+/** The whole run is to end: what runs is aborted, everything else is cancelled now. Teardown tasks still run. */
 export function stop(state: RunState, cause: StopCause, effects: Effects): void {
   if (state.stopping !== undefined) return;
   state.stopping = cause;
-  // Items first: a map is finished by its last item.
-  for (let instance = state.instances - 1; instance >= 0; instance--) {
-    if (!state.expansions.has(instance)) cancelInstance(state, instance, effects);
+  const finished: number[] = [];
+  for (let task = state.plan.tasks.length - 1; task >= 0; task--) {
+    if (state.plan.parent[task]! < 0) cancel(state, task, true, effects, finished);
   }
 }
 
-function cancelInstance(state: RunState, instance: number, effects: Effects): void {
+function cancel(state: RunState, instance: number, keepTeardown: boolean, effects: Effects, finished: number[]): void {
   const status = state.status[instance]!;
-  if (isFinal(status)) return;
-  if (status === RUNNING) {
-    effects.abort.push(instance);
-    return;
-  }
-  effects.finished.push(instance, BY_STOP);
-  finish(state, instance, CANCELLED, effects);
-}
-
-/** Sets a final status and follows its consequences, however far they go, without recursion. */
-function finish(state: RunState, instance: number, status: number, effects: Effects): void {
-  const expansion = state.expansionOf(instance);
-  if (isFinal(state.status[instance]!)) return;
-  state.status[instance] = status;
-  state.retryAt.delete(instance);
-  if (expansion === undefined) {
-    propagate(state, instance, effects);
-    return;
-  }
-  expansion.open--;
-  if (status === SUCCEEDED) expansion.succeeded++;
-  else if (status === FAILED) expansion.failed++;
-  else if (status === CANCELLED) expansion.cancelled++;
-  if (expansion.open === 0) join(state, expansion.task, effects);
-}
-
-/** All items of a map have finished: failed if one failed, skipped if none succeeded. */
-function join(state: RunState, task: number, effects: Effects): void {
-  const { succeeded, failed, cancelled: cancelledItems } = state.expansions.get(task)!;
-  if (failed > 0) state.status[task] = FAILED;
-  else if (cancelledItems > 0) state.status[task] = CANCELLED;
-  else state.status[task] = succeeded > 0 ? SUCCEEDED : SKIPPED;
-  effects.finished.push(task, BY_ITEMS);
-  propagate(state, task, effects);
-}
-
-/** Tells the successors of a finished task, and theirs when that finishes them too. */
-function propagate(state: RunState, first: number, effects: Effects): void {
-  state.open--;
-  const { successorStart } = state.plan;
-  if (successorStart[first] === successorStart[first + 1]) return;
-  const finished = [first];
-  for (let done = 0; done < finished.length; done++) {
-    const task = finished[done]!;
-    const path = state.choices.has(task) ? chosenPath(state, task) : undefined;
-    for (let edge = successorStart[task]!; edge < successorStart[task + 1]!; edge++) {
-      const successor = state.plan.successors[edge]!;
-      const report = path && !path(edge) ? UPSTREAM_SKIPPED : reportOf(state.status[task]!);
-      state.upstream[successor * UPSTREAM_COUNTERS + report]!++;
-      if (state.status[successor] !== PENDING || state.stopping !== undefined) continue;
-      if (reconsider(state, successor, task, effects)) {
-        state.open--;
-        finished.push(successor);
-      }
+  const position = state.positionOf(instance);
+  if (isFinal(status) || (keepTeardown && state.plan.rules[position] === TEARDOWN_RULE)) return;
+  const expansion = state.expansions.get(instance);
+  const entered = state.groups.get(instance);
+  if (expansion !== undefined) {
+    // A list finishes with its last item.
+    for (let item = expansion.count - 1; item >= 0; item--) {
+      cancel(state, expansion.base + item * expansion.stride, keepTeardown, effects, finished);
     }
+  } else if (entered !== undefined) {
+    entered.stopping = true;
+    forEachMember(state, instance, (member) => cancel(state, member, true, effects, finished));
+  } else if (status === RUNNING) {
+    effects.abort.push(instance);
+  } else {
+    end(state, instance, CANCELLED, BY_STOP, effects, finished);
+    settle(state, finished, effects);
   }
-}
-
-/** How a finished upstream task counts: a cancelled one as failed. */
-export function reportOf(status: number): number {
-  switch (status) {
-    case SUCCEEDED:
-      return UPSTREAM_SUCCEEDED;
-    case SKIPPED:
-      return UPSTREAM_SKIPPED;
-    case UPSTREAM_FAILED:
-      return UPSTREAM_UPSTREAM_FAILED;
-    default:
-      return UPSTREAM_FAILURE;
-  }
-}
-
-/** Applies a pending task's rule. @returns Whether that finished it without running. */
-function reconsider(state: RunState, task: number, cause: number, effects: Effects): boolean {
-  const { upstream, plan } = state;
-  const at = task * UPSTREAM_COUNTERS;
-  const decision = decide(
-    plan.rules[task]!,
-    upstream[at]!,
-    upstream[at + 1]!,
-    upstream[at + 2]!,
-    upstream[at + 3]!,
-    plan.inDegree[task]!,
-  );
-  switch (decision) {
-    case "wait":
-      return false;
-    case "run":
-      state.status[task] = READY;
-      (plan.tasks[task]!.kind === "map" ? effects.expand : effects.ready).push(task);
-      return false;
-    case "skip":
-      state.status[task] = SKIPPED;
-      break;
-    case "upstream-failed":
-      state.status[task] = UPSTREAM_FAILED;
-      break;
-  }
-  effects.finished.push(task, cause);
-  return true;
 }

@@ -4,6 +4,7 @@ import type { Node, TaskHandle } from "../define/handles.js";
 import { type Pipeline, pipeline } from "../define/pipeline.js";
 import { TRIGGER_RULES, type TriggerRule } from "../define/trigger-rules.js";
 import { taskRecord } from "../engine/task-records.js";
+import { noEffects } from "../run/effects.js";
 import { isFinal, PENDING, READY, RETRYING, RUNNING, type RunState } from "../run/state.js";
 import * as transition from "../run/transition.js";
 
@@ -90,7 +91,7 @@ export class RunDriver {
   readonly state: RunState;
   readonly #tasks: readonly RandomTask[];
   readonly #observer: Observer;
-  readonly effects = transition.noEffects();
+  readonly effects = noEffects();
   /** Instances the transitions asked to start or to expand, once for each time. */
   readonly asked: number[] = [];
 
@@ -133,7 +134,7 @@ export class RunDriver {
     for (let instance = 0; instance < this.state.instances; instance++) {
       const status = this.state.status[instance]!;
       const isUntouched = status === PENDING || (status === READY && this.state.attempts[instance] === 0);
-      if (!isUntouched) records.push(taskRecord("run", this.state, instance, {}));
+      if (!isUntouched) records.push(taskRecord("run", this.state, instance, undefined, undefined, {}));
     }
     return records.sort((a, b) => a.position - b.position || (a.index[0] ?? -1) - (b.index[0] ?? -1));
   }
@@ -145,7 +146,7 @@ export class RunDriver {
   /** What can be done next, in an order that does not depend on when maps were expanded. */
   #open(): number[] {
     const { state } = this;
-    const key = (instance: number) => state.taskOf(instance) * 100 + this.#item(instance);
+    const key = (instance: number) => state.positionOf(instance) * 100 + this.#item(instance);
     const open: number[] = [];
     for (let instance = 0; instance < state.instances; instance++) {
       const status = state.status[instance]!;
@@ -177,7 +178,7 @@ export class RunDriver {
     if (this.#isUnexpanded(instance)) return this.#expand(instance);
     if (state.status[instance] === RETRYING) transition.retryNow(state, instance);
     if (state.status[instance] === READY) transition.start(state, instance);
-    const task = state.taskOf(instance);
+    const task = state.positionOf(instance);
     const { behaviours, kind, choice } = this.#tasks[task]!;
     const behaviour = behaviours[this.#item(instance) % behaviours.length]!;
     if (behaviour === "fail-once" && state.countedAttempts(instance) === 1) {
@@ -206,7 +207,7 @@ export class RunDriver {
 
   #cancel(task: number): void {
     const wasFinal = isFinal(this.state.status[task]!);
-    transition.cancelTask(this.state, task, this.effects);
+    transition.cancelInstance(this.state, task, this.effects);
     if (!wasFinal && isFinal(this.state.status[task]!)) this.#ended(task);
     this.#abort();
   }
@@ -228,7 +229,7 @@ export class RunDriver {
   #abort(): void {
     for (const instance of this.effects.abort.splice(0)) {
       transition.cancelled(this.state, instance, this.effects);
-      const task = this.state.taskOf(instance);
+      const task = this.state.positionOf(instance);
       if (isFinal(this.state.status[task]!)) {
         this.#observer.finished?.(task, this.state.statusOf(task), undefined);
       }

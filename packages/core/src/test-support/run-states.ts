@@ -1,8 +1,10 @@
 import type { TaskStatus } from "../contracts/records.js";
 import type { Builder } from "../define/builder.js";
-import { type Pipeline, pipeline, type ResultNodes } from "../define/pipeline.js";
+import type { ResultNodes } from "../define/handles.js";
+import { type Pipeline, pipeline } from "../define/pipeline.js";
+import { type Effects, noEffects } from "../run/effects.js";
 import { RunState } from "../run/state.js";
-import { begin, type Effects, noEffects } from "../run/transition.js";
+import { begin } from "../run/transition.js";
 
 /** The state of a run of `defined` before anything happened. */
 export function stateOf({ plan }: Pick<Pipeline, "plan">): RunState {
@@ -31,7 +33,7 @@ export function begunRunOf(defined: Pipeline): Begun {
   return {
     state,
     effects,
-    at: (task, item) => state.instanceAt(state.plan.positions.get(task)!, item === undefined ? [] : [item]),
+    at: (task, item) => state.instanceAt(state.plan.positions.get(task)!, item === undefined ? [] : [item])!,
     statuses: () => Object.fromEntries(defined.taskIds.map((id, position) => [id, state.statusOf(position)])),
   };
 }

@@ -2,7 +2,7 @@ import { parse, stringify } from "devalue";
 import { WeftlineError } from "../errors.js";
 import { checkedCopy } from "./checked-copy.js";
 import { jsonRoom } from "./json-room.js";
-import { DEFAULT_VALUE_LIMITS, type ValueKind, type ValueLimits } from "./limits.js";
+import { DEFAULT_VALUE_LIMITS, NO_VALUE_LIMITS, type ValueKind, type ValueLimits } from "./limits.js";
 import { isStackOverflow, tooDeep, tooLarge } from "./refusals.js";
 import { REDUCERS, REVIVERS } from "./stored-types.js";
 
@@ -23,8 +23,6 @@ const JSON_PREFIX = "j1:";
 const DEVALUE_PREFIX = "d1:";
 const UNDEFINED: Encoded = "u1:";
 const PREFIX_LENGTH = 3;
-
-const NO_LIMITS: ValueLimits = { maxBytes: Number.POSITIVE_INFINITY, maxDepth: Number.POSITIVE_INFINITY };
 
 /**
  * The stored form of a value. What it is decoded to equals the value; what cannot be kept is refused, never dropped.
@@ -78,7 +76,7 @@ export function decode(encoded: Encoded): unknown {
  */
 export function encodeList(items: readonly Encoded[]): Encoded {
   if (!items.every((item) => item.startsWith(JSON_PREFIX))) {
-    return devalueText(items.map(decode), "output", NO_LIMITS);
+    return devalueText(items.map(decode), "output", NO_VALUE_LIMITS);
   }
   try {
     return `${JSON_PREFIX}[${items.map((item) => item.slice(PREFIX_LENGTH)).join(",")}]`;

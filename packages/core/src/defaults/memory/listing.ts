@@ -1,114 +1,109 @@
 import type {
-  AttemptRecord,
+  AttemptQuery,
   HistoryKind,
   HistoryKinds,
   Page,
   PageRequest,
   RunQuery,
   RunRecord,
+  TaskQuery,
 } from "../../contracts/records.js";
 import { WeftlineError } from "../../errors.js";
-import type { CellAt, RunStore } from "./run-store.js";
+import { matches } from "./matches.js";
+import type { LineKind } from "./run-lines.js";
+import type { RunStore } from "./run-store.js";
+import { type Path, pathOf } from "./task-history.js";
+
+/** Records of a listing, one more than fit a page where there are more. */
+interface Found {
+  readonly records: readonly unknown[];
+  /** The place in the listing of the record at this place of `records`, as cursors keep it. */
+  readonly placeOf: (place: number) => Path;
+}
 
 /** A page of the records of one run. */
 export function listOfRun<Kind extends HistoryKind>(
   kind: Kind,
-  store: RunStore,
+  run: RunStore,
   query: HistoryKinds[Kind]["query"],
   page: PageRequest,
 ): Page<HistoryKinds[Kind]["record"]> {
   const after = readCursor(kind, page.cursor);
-  switch (kind) {
-    case "tasks":
-      return takePage(kind, page.limit, taskRows(store, after), query);
-    case "attempts":
-      return takePage(kind, page.limit, attemptRows(store, after), query);
-    case "artifacts":
-      return takePage(kind, page.limit, artifactRows(store, after), query);
-    default:
-      return takePage(kind, page.limit, arrayRows<unknown>(store[kind as "logs" | "metrics"], after), query);
-  }
+  return pageOf(kind, find(kind, run, query, after, page.limit + 1), page.limit);
 }
 
-/** A page of runs, newest first. */
-export function listRuns(stores: readonly RunStore[], query: RunQuery, page: PageRequest): Page<RunRecord> {
+/** A page of runs, newest first. @param runs - Oldest first. */
+export function listRuns(runs: readonly RunStore[], query: RunQuery, page: PageRequest): Page<RunRecord> {
   const [before = Number.POSITIVE_INFINITY] = readCursor("runs", page.cursor);
-  const { since = Number.NEGATIVE_INFINITY, until = Number.POSITIVE_INFINITY, tag, ...fields } = query;
-  function* rows(): Generator<Row<RunRecord>> {
-    for (let place = stores.length - 1; place >= 0; place--) {
-      const { sequence, record } = stores[place]!;
-      if (sequence >= before || record.createdAt < since || record.createdAt >= until) continue;
-      if (tag === undefined || record.tags.includes(tag)) yield { record, path: [sequence] };
-    }
+  const found: RunStore[] = [];
+  for (let place = placeOfSequence(runs, before) - 1; place >= 0 && found.length <= page.limit; place--) {
+    if (isWanted(runs[place]!.record, query)) found.push(runs[place]!);
   }
-  return takePage("runs", page.limit, rows(), fields);
+  const records = found.map(({ record }) => record);
+  return pageOf("runs", { records, placeOf: (place) => [found[place]!.sequence] }, page.limit);
 }
 
-interface Row<Record> {
-  readonly record: Record;
-  /** The row's place, as cursors keep it. */
-  readonly path: readonly number[];
-}
-
-function takePage<Record>(kind: HistoryKind, limit: number, rows: Iterable<Row<unknown>>, query: object): Page<Record> {
-  const items: Record[] = [];
-  let last: readonly number[] = [];
-  for (const { record, path } of rows) {
-    if (!matches(record as object, query)) continue;
-    if (items.length === limit) return { items, next: `${kind}:${last.join(".")}` };
-    items.push(record as Record);
-    last = path;
+/** The place of the first run with this sequence or a higher one. @param runs - Oldest first. */
+export function placeOfSequence(runs: readonly RunStore[], sequence: number): number {
+  let low = 0;
+  let high = runs.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (runs[middle]!.sequence < sequence) low = middle + 1;
+    else high = middle;
   }
-  return { items, next: undefined };
+  return low;
 }
 
-/** Each field of the query is a value to equal, or a list of which the record's value is one; `index` is compared as a path. */
-function matches(record: object, query: object): boolean {
-  for (const [field, wanted] of Object.entries(query)) {
-    const value = (record as Readonly<Record<string, unknown>>)[field];
-    if (wanted === undefined) continue;
-    if (
-      field === "index"
-        ? String(value) !== String(wanted)
-        : Array.isArray(wanted)
-          ? !wanted.includes(value)
-          : value !== wanted
-    ) {
-      return false;
-    }
+function isWanted(record: RunRecord, query: RunQuery): boolean {
+  const { since = Number.NEGATIVE_INFINITY, until = Number.POSITIVE_INFINITY, tag, parent, ...fields } = query;
+  if (record.createdAt < since || record.createdAt >= until) return false;
+  if (tag !== undefined && !record.tags.includes(tag)) return false;
+  if (parent !== undefined && record.parent?.runId !== parent) return false;
+  return matches(record, fields);
+}
+
+function pageOf<Record>(kind: HistoryKind, { records, placeOf }: Found, limit: number): Page<Record> {
+  const items = records as readonly Record[];
+  if (items.length <= limit) return { items, next: undefined };
+  return { items: items.slice(0, limit), next: `${kind}:${placeOf(limit - 1).join(".")}` };
+}
+
+function find(kind: HistoryKind, run: RunStore, query: object, after: Path, limit: number): Found {
+  if (kind === "tasks") return findTasks(run, query as TaskQuery, after, limit);
+  if (kind === "attempts") return findAttempts(run, query as AttemptQuery, after, limit);
+  return findLines(run, kind as LineKind, query, after, limit);
+}
+
+function findTasks(run: RunStore, query: TaskQuery, after: Path, limit: number): Found {
+  const records = run.history.tasks(query, after, limit);
+  return { records, placeOf: (place) => pathOf(records[place]!) };
+}
+
+/** The place of an attempt is its task's path with its generation and number behind it. */
+function findAttempts(run: RunStore, query: AttemptQuery, after: Path, limit: number): Found {
+  const [generation = 0, attempt = 0] = after.slice(-2);
+  const records = run.history.attempts(query, { path: after.slice(0, -2), generation, attempt }, limit);
+  const last = (place: number) => records[place]!;
+  return { records, placeOf: (place) => [...pathOf(last(place)), last(place).generation, last(place).attempt] };
+}
+
+function findLines(run: RunStore, kind: LineKind, query: object, [last = -1]: Path, limit: number): Found {
+  const lines: readonly object[] = run.lines(kind);
+  const places: number[] = [];
+  for (let place = last + 1; place < lines.length && places.length < limit; place++) {
+    if (matches(lines[place]!, query)) places.push(place);
   }
-  return true;
+  const read = (place: number) => (kind === "artifacts" ? withoutBytes(lines[place]!) : lines[place]!);
+  return { records: places.map(read), placeOf: (place) => [places[place]!] };
 }
 
-function* taskRows(store: RunStore, after: readonly number[]): Generator<Row<unknown>> {
-  for (const { cell, path } of store.cells(after)) if (cell.record) yield { record: cell.record, path };
+function withoutBytes(artifact: object): object {
+  const { data: _, ...info } = artifact as { readonly data: Uint8Array };
+  return info;
 }
 
-/** The cursor of an attempt is its task's path with the attempt's number behind it. */
-function* attemptRows(store: RunStore, after: readonly number[]): Generator<Row<AttemptRecord>> {
-  const path = after.slice(0, -1);
-  const current = path.length > 0 ? store.cellAtPath(path) : undefined;
-  if (current) yield* attemptsOf({ cell: current, path }, after.at(-1)!);
-  for (const cell of store.cells(path)) yield* attemptsOf(cell, 0);
-}
-
-function* attemptsOf({ cell, path }: CellAt, after: number): Generator<Row<AttemptRecord>> {
-  for (const record of cell.attempts)
-    if (record && record.attempt > after) yield { record, path: [...path, record.attempt] };
-}
-
-function* artifactRows(store: RunStore, after: readonly number[]): Generator<Row<unknown>> {
-  for (const { record, path } of arrayRows(store.artifacts, after)) {
-    const { data: _, ...info } = record;
-    yield { record: info, path };
-  }
-}
-
-function* arrayRows<Record>(records: readonly Record[], [last = -1]: readonly number[]): Generator<Row<Record>> {
-  for (let place = last + 1; place < records.length; place++) yield { record: records[place]!, path: [place] };
-}
-
-function readCursor(kind: HistoryKind, cursor: string | undefined): readonly number[] {
+function readCursor(kind: HistoryKind, cursor: string | undefined): Path {
   if (cursor === undefined) return [];
   const match = /^([a-z]+):(\d+(?:\.\d+)*)$/.exec(cursor);
   if (match?.[1] !== kind) {

@@ -1,15 +1,19 @@
 import type { EpochMs } from "../../clock.js";
 import {
   type ArtifactRecord,
+  type CacheEntry,
+  type DefinitionRecord,
   type HistoryKind,
   type HistoryKinds,
   isRunFinished,
+  type KeyedSignal,
   type NewRun,
   type Page,
   type PageRequest,
   type RunMessage,
   type RunQuery,
   type RunRecord,
+  type RunStatus,
   type ScheduleRecord,
   type TaskRecord,
 } from "../../contracts/records.js";
@@ -26,9 +30,12 @@ import type {
   StorageContext,
   StorageHint,
 } from "../../contracts/storage.js";
-import { WeftlineError } from "../../errors.js";
-import { listOfRun, listRuns } from "./listing.js";
-import { RunStore } from "./run-store.js";
+import { type ErrorCode, WeftlineError } from "../../errors.js";
+import { Inboxes } from "./inboxes.js";
+import { listOfRun } from "./listing.js";
+import { Ownership } from "./ownership.js";
+import { RunIndex } from "./run-index.js";
+import type { RunStore } from "./run-store.js";
 
 /**
  * Keeps everything in this process's memory: the default, and what tests use. Nothing survives the process, but the
@@ -38,30 +45,15 @@ export function memoryStorage(): Storage {
   return new MemoryStorage();
 }
 
-interface EngineEntry {
-  leaseUntil: EpochMs;
-  readonly owned: Set<RunStore>;
-  /** The last commit and its answer, for one that is sent again. */
-  lastFlush: { readonly id: string; readonly outcome: CommitOutcome } | undefined;
-}
-
 class MemoryStorage implements Storage {
   readonly supports = { manyProcesses: false, hostTransactions: false, notify: true, durable: false };
-  readonly #runs = new Map<string, RunStore>();
-  /** Pipeline and key → run. */
-  readonly #keys = new Map<string, RunStore>();
-  readonly #engines = new Map<string, EngineEntry>();
-  /** Unfinished runs without an owner, oldest first. */
-  readonly #free = new Set<RunStore>();
-  readonly #withMessages = new Set<RunStore>();
+  readonly #runs = new RunIndex();
+  readonly #ownership = new Ownership();
+  readonly #inboxes = new Inboxes();
+  readonly #cache = new Map<string, CacheEntry>();
+  readonly #definitions = new Map<string, DefinitionRecord>();
   readonly #schedules = new Map<string, ScheduleRecord>();
   readonly #listeners = new Set<(hint: StorageHint) => void>();
-  /** Runs that were given back, or opened again, stand behind younger ones. */
-  #isFreeUnsorted = false;
-  /** When each waiting message arrived, among all. */
-  readonly #arrivals = new WeakMap<RunMessage, number>();
-  #arrived = 0;
-  #sequence = 0;
   #opened = 0;
   #context: StorageContext | undefined;
 
@@ -76,48 +68,26 @@ class MemoryStorage implements Storage {
     if (this.#opened === 0) this.#context = undefined;
   }
 
+  // ---- Engines
+
   async renewLease(engineId: string, leaseMs: number): Promise<LeaseState> {
-    const now = this.#now();
-    const engine = this.#engines.get(engineId);
-    const lost = engine !== undefined && engine.leaseUntil <= now;
-    if (engine) engine.leaseUntil = now + leaseMs;
-    else this.#engines.set(engineId, { leaseUntil: now + leaseMs, owned: new Set(), lastFlush: undefined });
-    return { now, lost };
+    return this.#ownership.renew(engineId, leaseMs, this.#now());
   }
 
   async releaseLease(engineId: string): Promise<void> {
     this.#now();
-    const engine = this.#engines.get(engineId);
-    this.#engines.delete(engineId);
-    for (const run of engine?.owned ?? []) this.#setFree(run);
-    if (engine && engine.owned.size > 0) this.#hint("runs", []);
+    if (this.#ownership.release(engineId)) this.#hint("runs", []);
   }
+
+  // ---- Runs
 
   async createRuns(runs: readonly NewRun[]): Promise<readonly CreateResult[]> {
     this.#now();
-    for (const { owner } of runs) if (owner !== undefined) this.#engine(owner); // all or nothing
-    const results = runs.map((run) => this.#existing(run) ?? this.#create(run));
-    if (runs.some((run) => run.owner === undefined))
-      this.#hint(
-        "runs",
-        runs.map((run) => run.id),
-      );
-    return results;
+    return this.#createAll(runs);
   }
 
   async claimRuns(request: ClaimRequest): Promise<readonly RunRecord[]> {
-    this.#freeOrphans();
-    const engine = this.#engine(request.engineId);
-    const claimed: RunRecord[] = [];
-    for (const run of this.#freeOldestFirst()) {
-      if (claimed.length === request.limit) break;
-      if (run.record.availableAt > request.now || !request.definitions.includes(run.record.definition)) continue;
-      run.record = { ...run.record, owner: request.engineId, epoch: run.record.epoch + 1 };
-      this.#free.delete(run);
-      engine.owned.add(run);
-      claimed.push(run.record);
-    }
-    return claimed;
+    return this.#ownership.claim(request, this.#now());
   }
 
   async loadRun(runId: string, page: PageRequest): Promise<Page<TaskRecord>> {
@@ -126,7 +96,7 @@ class MemoryStorage implements Storage {
 
   async commit(flush: Flush): Promise<CommitOutcome> {
     this.#now();
-    const engine = this.#engines.get(flush.engineId);
+    const engine = this.#ownership.get(flush.engineId);
     if (engine === undefined) return { kind: "ok", fenced: flush.runs.map((run) => run.runId) };
     if (engine.lastFlush?.id === flush.id) return engine.lastFlush.outcome;
     const fenced: string[] = [];
@@ -138,32 +108,30 @@ class MemoryStorage implements Storage {
     return outcome;
   }
 
+  // ---- The inbox of a run
+
   async send(messages: readonly RunMessage[]): Promise<readonly SendResult[]> {
     this.#now();
     const results = messages.map((message) => this.#accept(message));
-    this.#hint(
-      "inbox",
-      messages.map((message) => message.runId),
-    );
+    const ids = messages.map((message) => message.runId);
+    this.#hint("inbox", ids);
     return results;
+  }
+
+  async sendSignals(signals: readonly KeyedSignal[]): Promise<void> {
+    this.#now();
+    for (const signal of signals) this.#inboxes.keep(signal);
+    this.#hint("inbox", []);
   }
 
   async receive(engineId: string): Promise<readonly RunMessage[]> {
     this.#now();
-    const messages: RunMessage[] = [];
-    for (const run of this.#withMessages) if (run.record.owner === engineId) messages.push(...run.inbox);
-    return messages.sort((a, b) => this.#arrivals.get(a)! - this.#arrivals.get(b)!);
+    return this.#inboxes.receive(engineId);
   }
 
   async nextWake(now: EpochMs): Promise<EpochMs | undefined> {
     this.#now();
-    let earliest = Number.POSITIVE_INFINITY;
-    const consider = (moment: EpochMs) => {
-      if (moment > now && moment < earliest) earliest = moment;
-    };
-    for (const run of this.#free) consider(run.record.availableAt);
-    for (const engine of this.#engines.values()) if (engine.owned.size > 0) consider(engine.leaseUntil);
-    return Number.isFinite(earliest) ? earliest : undefined;
+    return this.#ownership.nextWake(now);
   }
 
   async listen(onHint: (hint: StorageHint) => void): Promise<() => Promise<void>> {
@@ -173,6 +141,8 @@ class MemoryStorage implements Storage {
       this.#listeners.delete(onHint);
     };
   }
+
+  // ---- History
 
   async getRun(runId: string): Promise<RunRecord | undefined> {
     this.#now();
@@ -185,15 +155,41 @@ class MemoryStorage implements Storage {
     page: PageRequest,
   ): Promise<Page<HistoryKinds[Kind]["record"]>> {
     this.#now();
-    if (!("runId" in query)) return listRuns([...this.#runs.values()], query as RunQuery, page);
+    if (!("runId" in query)) return this.#runs.list(query as RunQuery, page);
     const run = this.#runs.get(query.runId);
     return run ? listOfRun(kind, run, query, page) : { items: [], next: undefined };
   }
 
   async getArtifact(runId: string, name: string): Promise<ArtifactRecord | undefined> {
     this.#now();
-    return this.#runs.get(runId)?.artifacts.findLast((artifact) => artifact.name === name);
+    return this.#runs
+      .get(runId)
+      ?.lines("artifacts")
+      .findLast((artifact) => artifact.name === name);
   }
+
+  // ---- What outlives runs
+
+  async getCached(key: string, now: EpochMs): Promise<CacheEntry | undefined> {
+    this.#now();
+    const entry = this.#cache.get(key);
+    return entry && entry.expiresAt > now ? entry : undefined;
+  }
+
+  async putDefinitions(definitions: readonly DefinitionRecord[]): Promise<void> {
+    this.#now();
+    for (const definition of definitions) {
+      // Kept as it is: the graph of a large pipeline is made only when somebody reads it.
+      if (!this.#definitions.has(definition.hash)) this.#definitions.set(definition.hash, definition);
+    }
+  }
+
+  async getDefinition(hash: string): Promise<DefinitionRecord | undefined> {
+    this.#now();
+    return this.#definitions.get(hash);
+  }
+
+  // ---- Schedules
 
   async schedules(): Promise<readonly ScheduleRecord[]> {
     this.#now();
@@ -208,30 +204,35 @@ class MemoryStorage implements Storage {
     this.#hint("schedules", []);
   }
 
-  async fire(request: FireRequest): Promise<"fired" | "lost"> {
+  async fire({ schedule: id, expected, next, run }: FireRequest): Promise<"fired" | "lost"> {
     this.#now();
-    const schedule = this.#schedules.get(request.schedule);
-    if (schedule?.nextAt !== request.expected) return "lost";
-    this.#schedules.set(schedule.id, { ...schedule, lastAt: request.expected, nextAt: request.next });
-    if (request.run && !this.#existing(request.run)) {
-      this.#create(request.run);
-      this.#hint("runs", [request.run.id]);
-    }
+    const schedule = this.#schedules.get(id);
+    if (schedule?.nextAt !== expected) return "lost";
+    if (run !== undefined) this.#createAll([run]);
+    this.#schedules.set(id, { ...schedule, lastAt: expected, nextAt: next });
     return "fired";
   }
 
-  async prune(request: { readonly before: EpochMs; readonly limit: number }): Promise<number> {
+  // ---- Deleting
+
+  async deleteRun(runId: string): Promise<"deleted" | "active" | "unknown"> {
     this.#now();
-    let deleted = 0;
-    for (const [id, { record }] of this.#runs) {
-      if (deleted === request.limit) break;
-      if (!isRunFinished(record.status) || record.finishedAt === undefined || record.finishedAt >= request.before)
-        continue;
-      this.#runs.delete(id);
-      if (record.key !== undefined) this.#keys.delete(keyOf(record.pipeline, record.key));
-      deleted++;
+    const run = this.#runs.get(runId);
+    if (run === undefined) return "unknown";
+    if (!isRunFinished(run.record.status)) return "active";
+    this.#runs.delete(run);
+    this.#inboxes.forget(run);
+    return "deleted";
+  }
+
+  async prune({ before, limit }: { readonly before: EpochMs; readonly limit: number }): Promise<number> {
+    const now = this.#now();
+    const deleted = this.#runs.deleteWhere((record) => hasEndedBefore(record, before), limit);
+    for (const run of deleted) this.#inboxes.forget(run);
+    for (const { key, expiresAt } of this.#cache.values()) {
+      if (expiresAt <= now && expiresAt < before) this.#cache.delete(key);
     }
-    return deleted;
+    return deleted.length;
   }
 
   #now(): EpochMs {
@@ -242,37 +243,17 @@ class MemoryStorage implements Storage {
     );
   }
 
-  #engine(engineId: string): EngineEntry {
-    const engine = this.#engines.get(engineId);
-    if (engine) return engine;
-    throw new WeftlineError(
-      "LEASE_LOST",
-      `Cannot write for engine "${engineId}", which holds no lease. Call renewLease() first.`,
-    );
-  }
-
-  #existing(run: NewRun): CreateResult | undefined {
-    const known = run.key === undefined ? undefined : this.#keys.get(keyOf(run.pipeline, run.key))?.record;
-    if (known === undefined) return undefined;
-    if (known.fingerprint === run.fingerprint) return { kind: "existing", run: known };
-    return { kind: "conflict", runId: known.id };
+  #createAll(runs: readonly NewRun[]): readonly CreateResult[] {
+    for (const { owner } of runs) if (owner !== undefined) this.#ownership.engine(owner); // all or nothing
+    const results = runs.map((run) => this.#runs.existing(run) ?? this.#create(run));
+    const ids = runs.map((run) => run.id);
+    if (runs.some((run) => run.owner === undefined)) this.#hint("runs", ids);
+    return results;
   }
 
   #create(run: NewRun): CreateResult {
-    const record: RunRecord = {
-      ...run,
-      status: "queued",
-      epoch: run.owner === undefined ? 0 : 1,
-      startedAt: undefined,
-      finishedAt: undefined,
-      deadlineAt: undefined,
-      error: undefined,
-    };
-    const store = new RunStore(record, ++this.#sequence);
-    this.#runs.set(run.id, store);
-    if (run.key !== undefined) this.#keys.set(keyOf(run.pipeline, run.key), store);
-    if (run.owner === undefined) this.#free.add(store);
-    else this.#engine(run.owner).owned.add(store);
+    const record = recordOf(run);
+    this.#ownership.add(this.#runs.add(record));
     return { kind: "created", run: record };
   }
 
@@ -280,66 +261,41 @@ class MemoryStorage implements Storage {
   #write(engineId: string, changes: RunChanges): boolean {
     const run = this.#runs.get(changes.runId);
     if (run?.record.owner !== engineId || run.record.epoch !== changes.epoch) return false;
-    run.apply(changes);
-    if (run.inbox.length === 0) this.#withMessages.delete(run);
+    run.write(changes);
+    for (const entry of changes.cached) this.#cache.set(entry.key, entry);
+    this.#inboxes.consume(run, changes.consumed);
+    if (this.#inboxes.follow(run, changes.tasks)) this.#hint("inbox", [run.record.id]);
     if (changes.run) this.#setState(run, { ...run.record, ...changes.run });
     return true;
   }
 
   #setState(run: RunStore, record: RunRecord): void {
-    run.record = record;
+    const makesRoom = this.#ownership.setState(run, record);
     if (!isRunFinished(record.status)) return;
-    this.#engines.get(record.owner!)?.owned.delete(run);
-    run.record = { ...record, owner: undefined };
-    run.inbox.length = 0;
-    this.#withMessages.delete(run);
+    this.#inboxes.empty(run);
     this.#hint("finished", [record.id]);
+    if (makesRoom) this.#hint("runs", []);
   }
 
   #accept(message: RunMessage): SendResult {
     const run = this.#runs.get(message.runId);
     if (run === undefined) return { kind: "refused", code: "RUN_UNKNOWN" };
-    const finished = isRunFinished(run.record.status);
-    if (message.kind === "resume") {
-      if (!finished) return { kind: "refused", code: "RUN_ACTIVE" };
-      if (run.record.status === "succeeded") return { kind: "refused", code: "RUN_FINISHED" };
-      run.record = { ...run.record, status: "queued", finishedAt: undefined, error: undefined };
-      this.#free.add(run);
-      this.#isFreeUnsorted = true;
-    } else if (finished) {
-      return { kind: "refused", code: "RUN_FINISHED" };
-    } else if (message.task === undefined && message.sentAt < run.record.availableAt) {
-      run.record = { ...run.record, availableAt: message.sentAt };
-    }
-    run.inbox.push(message);
-    this.#arrivals.set(message, ++this.#arrived);
-    this.#withMessages.add(run);
+    const refusal = refusalOf(message, run.record.status);
+    if (refusal !== undefined) return { kind: "refused", code: refusal };
+    if (message.kind === "resume" || message.kind === "rerun") this.#openAgain(run);
+    if (isWholeCancel(message) && message.sentAt < run.record.availableAt) this.#makeDue(run, message.sentAt);
+    this.#inboxes.put(run, message);
     return { kind: "sent" };
   }
 
-  #freeOrphans(): void {
-    const now = this.#now();
-    for (const engine of this.#engines.values()) {
-      if (engine.leaseUntil > now) continue;
-      for (const run of engine.owned) this.#setFree(run);
-      engine.owned.clear();
-    }
+  #openAgain(run: RunStore): void {
+    run.record = { ...run.record, status: "queued", finishedAt: undefined, error: undefined };
+    this.#ownership.add(run);
   }
 
-  #freeOldestFirst(): Iterable<RunStore> {
-    if (this.#isFreeUnsorted) {
-      const runs = [...this.#free].sort((a, b) => a.sequence - b.sequence);
-      this.#free.clear();
-      for (const run of runs) this.#free.add(run);
-      this.#isFreeUnsorted = false;
-    }
-    return this.#free;
-  }
-
-  #setFree(run: RunStore): void {
-    this.#isFreeUnsorted = true;
-    run.record = { ...run.record, owner: undefined };
-    this.#free.add(run);
+  #makeDue(run: RunStore, availableAt: EpochMs): void {
+    run.record = { ...run.record, availableAt };
+    if (run.record.owner === undefined) this.#ownership.add(run);
   }
 
   #hint(topic: StorageHint["topic"], ids: readonly string[]): void {
@@ -348,7 +304,46 @@ class MemoryStorage implements Storage {
   }
 }
 
-/** Ids contain no line breaks, so two different pairs never make the same text. */
-function keyOf(pipeline: string, key: string): string {
-  return `${pipeline}\n${key}`;
+/** Named one by one: an object that is spread into one of more properties becomes a slow table of 800 bytes. */
+function recordOf(run: NewRun): RunRecord {
+  return {
+    id: run.id,
+    pipeline: run.pipeline,
+    definition: run.definition,
+    params: run.params,
+    key: run.key,
+    fingerprint: run.fingerprint,
+    tags: run.tags,
+    priority: run.priority,
+    parent: run.parent,
+    createdAt: run.createdAt,
+    availableAt: run.availableAt,
+    schedule: run.schedule,
+    instant: run.instant,
+    owner: run.owner,
+    status: "queued",
+    generation: 1,
+    epoch: run.owner === undefined ? 0 : 1,
+    startedAt: undefined,
+    finishedAt: undefined,
+    deadlineAt: undefined,
+    error: undefined,
+  };
+}
+
+/** Why a run in this status cannot be told that. */
+function refusalOf({ kind }: RunMessage, status: RunStatus): ErrorCode | undefined {
+  const isFinished = isRunFinished(status);
+  if (kind === "rerun") return isFinished ? undefined : "RUN_ACTIVE";
+  if (kind !== "resume") return isFinished ? "RUN_FINISHED" : undefined;
+  if (!isFinished) return "RUN_ACTIVE";
+  return status === "succeeded" ? "RUN_FINISHED" : undefined;
+}
+
+function isWholeCancel(message: RunMessage): boolean {
+  return message.kind === "cancel" && message.task === undefined;
+}
+
+function hasEndedBefore({ status, finishedAt }: RunRecord, before: EpochMs): boolean {
+  return isRunFinished(status) && finishedAt !== undefined && finishedAt < before;
 }

@@ -1,0 +1,62 @@
+import type { TaskPort } from "../contracts/executor.js";
+import { show } from "../define/show.js";
+import { WeftlineError } from "../errors.js";
+import { decode, encode } from "../values/codec.js";
+import type { AttemptEnvironment } from "./run-attempt.js";
+import { isOwn } from "./signals.js";
+
+const MAX_ID_LENGTH = 200;
+
+/** The steps of one attempt: each is done once in the life of its task, whatever attempts there are. */
+export class Steps {
+  readonly #port: TaskPort;
+  readonly #environment: AttemptEnvironment;
+  /** How often each id was called in this attempt. */
+  readonly #calls = new Map<string, number>();
+
+  constructor(port: TaskPort, environment: AttemptEnvironment) {
+    this.#port = port;
+    this.#environment = environment;
+  }
+
+  /**
+   * The step's output as a later attempt would get it: kept before, or that of `run` now, which is durable then.
+   *
+   * @throws {WeftlineError} `STEP_INVALID`, `OUTPUT_NOT_SERIALIZABLE`, `ATTEMPT_ENDED`; whatever `run` throws, which is not kept.
+   */
+  do<Output>(id: string, run: () => Output | Promise<Output>): Promise<Output> {
+    const done = this.#do(id, run);
+    const result: Promise<Output> = new Promise((resolve, reject) => {
+      done.then(resolve, (error: unknown) => {
+        // Code that outlived its attempt may well have nobody left who waits for it: that must not end the process.
+        if (isOwn(error, WeftlineError, "WeftlineError") && error.code === "ATTEMPT_ENDED")
+          result.catch(() => undefined);
+        reject(error as Error);
+      });
+    });
+    return result;
+  }
+
+  async #do<Output>(id: string, run: () => Output | Promise<Output>): Promise<Output> {
+    const step = this.#nameOf(id);
+    const kept = await this.#port.findStep(step);
+    if (kept !== undefined) return decode(kept) as Output;
+    const startedAt = this.#environment.now();
+    const output = encode(await run(), "output", this.#environment.limits);
+    await this.#port.keepStep(step, output, startedAt);
+    return decode(output) as Output;
+  }
+
+  /** Before anything is awaited, so that calls are counted in the order they were made. */
+  #nameOf(id: string): string {
+    if (typeof id !== "string" || id.length > MAX_ID_LENGTH || !/^[^#\0]+$/.test(id) || !id.isWellFormed()) {
+      throw new WeftlineError(
+        "STEP_INVALID",
+        `Cannot do a step with the id ${show(id)}. Give a text of 1 to ${MAX_ID_LENGTH} well-formed characters without "#" and NUL.`,
+      );
+    }
+    const call = (this.#calls.get(id) ?? 0) + 1;
+    this.#calls.set(id, call);
+    return call === 1 ? id : `${id}#${call}`;
+  }
+}
