@@ -26,6 +26,8 @@ const RUN = {
   key: undefined,
   fingerprint: "",
   tags: [],
+  priority: 0,
+  parent: undefined,
   createdAt: 0,
   availableAt: 0,
   schedule: undefined,
@@ -99,6 +101,23 @@ describe("jsonlStorage()", () => {
     await create(storage, "run-3");
     await storage.close();
     expect(await idsIn(file)).toEqual(["run-1", "run-2", "run-3"]);
+  });
+
+  it("writes a line for receive() and putDefinitions() only when they may change something", async () => {
+    const file = join(folder, "quiet.jsonl");
+    const storage = jsonlStorage({ file });
+    await storage.open(CONTEXT);
+    await storage.renewLease("engine-1", 1_000);
+    await storage.putDefinitions([{ hash: "1", pipeline: "nightly", graph: "j1:{}" }]);
+    const before = await readFile(file, "utf8");
+    await storage.receive("engine-1");
+    await storage.putDefinitions([{ hash: "1", pipeline: "nightly", graph: "j1:{}" }]);
+    expect(await readFile(file, "utf8")).toBe(before);
+    await storage.sendSignals([{ id: "signal-1", key: "order", payload: "u1:", sentAt: 0 }]);
+    await storage.receive("engine-1");
+    await storage.close();
+    const lines = (await readFile(file, "utf8")).slice(before.length).split("\n").slice(0, -1);
+    expect(lines.map((line) => (JSON.parse(line) as [number, string])[1])).toEqual(["sendSignals", "receive"]);
   });
 
   it("can be opened again after it failed to open", async () => {

@@ -1,6 +1,16 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { decode, encode, memoryStorage, type Storage, type StorageContext, WeftlineError } from "weftline";
+import {
+  type DefinitionRecord,
+  decode,
+  encode,
+  type KeyedSignal,
+  memoryStorage,
+  type RunMessage,
+  type Storage,
+  type StorageContext,
+  WeftlineError,
+} from "weftline";
 
 /** The methods that change something; all others only read. */
 type Change =
@@ -10,8 +20,12 @@ type Change =
   | "claimRuns"
   | "commit"
   | "send"
+  | "sendSignals"
+  | "receive"
+  | "putDefinitions"
   | "putSchedules"
   | "fire"
+  | "deleteRun"
   | "prune";
 type Arguments<Name extends Change> = Parameters<Storage[Name]>;
 
@@ -38,6 +52,8 @@ class JsonlStorage implements Storage {
   #size = 0;
   /** The moment of the change that is being made: the same when it is made again. */
   #at = 0;
+  /** Ids of the signals that no task has taken yet. */
+  readonly #signals = new Set<string>();
   #now: () => number = () => 0;
   /** One change at a time, so that the lines are in the order in which the changes happened. */
   #last: Promise<unknown> = Promise.resolve();
@@ -52,6 +68,7 @@ class JsonlStorage implements Storage {
     const file = await open(this.#path, "a+");
     try {
       this.#state = memoryStorage();
+      this.#signals.clear();
       await this.#state.open({ log, now: () => this.#at });
       const alive = await this.#replay(await file.readFile());
       await file.truncate(this.#size); // a last line that was not finished was never confirmed either
@@ -106,10 +123,13 @@ class JsonlStorage implements Storage {
     return done as ReturnType<Storage[Name]>;
   }
 
-  #make<Name extends Change>(at: number, name: Name, args: Arguments<Name>): Promise<unknown> {
+  async #make<Name extends Change>(at: number, name: Name, args: Arguments<Name>): Promise<unknown> {
     this.#at = at;
+    if (name === "sendSignals") for (const { id } of args[0] as readonly KeyedSignal[]) this.#signals.add(id);
     const method = this.#state[name] as (...args: Arguments<Name>) => Promise<unknown>;
-    return method.apply(this.#state, args);
+    const result = await method.apply(this.#state, args);
+    if (name === "receive") for (const { id } of result as readonly RunMessage[]) this.#signals.delete(id);
+    return result;
   }
 
   async #append(line: string): Promise<void> {
@@ -145,18 +165,39 @@ class JsonlStorage implements Storage {
   claimRuns: Storage["claimRuns"] = (request) => this.#change("claimRuns", request);
   commit: Storage["commit"] = (flush) => this.#change("commit", flush);
   send: Storage["send"] = (messages) => this.#change("send", messages);
+  sendSignals: Storage["sendSignals"] = (signals) => this.#change("sendSignals", signals);
   putSchedules: Storage["putSchedules"] = (schedules) => this.#change("putSchedules", schedules);
   fire: Storage["fire"] = (request) => this.#change("fire", request);
+  deleteRun: Storage["deleteRun"] = (runId) => this.#change("deleteRun", runId);
   prune: Storage["prune"] = (request) => this.#change("prune", request);
+
+  /** Moving signals to runs is a change; while there are none, nothing has to be written down. */
+  async receive(engineId: string): ReturnType<Storage["receive"]> {
+    return this.#signals.size > 0 ? this.#change("receive", engineId) : this.#state.receive(engineId);
+  }
+
+  /** Writes down what is new; of what is known, the graph is not to be read. */
+  async putDefinitions(definitions: readonly DefinitionRecord[]): Promise<void> {
+    this.#opened();
+    const known = await Promise.all(definitions.map(({ hash }) => this.#state.getDefinition(hash)));
+    const added = definitions.filter((_, place) => known[place] === undefined);
+    if (added.length === 0) return;
+    // Each graph is read here, once: making it may be expensive.
+    await this.#change(
+      "putDefinitions",
+      added.map(({ hash, pipeline, graph }) => ({ hash, pipeline, graph })),
+    );
+  }
 
   // ---- Reading
 
   loadRun: Storage["loadRun"] = (runId, page) => this.#state.loadRun(runId, page);
-  receive: Storage["receive"] = (engineId) => this.#state.receive(engineId);
   nextWake: Storage["nextWake"] = (now) => this.#state.nextWake(now);
   getRun: Storage["getRun"] = (runId) => this.#state.getRun(runId);
   list: Storage["list"] = (kind, query, page) => this.#state.list(kind, query, page);
   getArtifact: Storage["getArtifact"] = (runId, name) => this.#state.getArtifact(runId, name);
+  getCached: Storage["getCached"] = (key, now) => this.#state.getCached(key, now);
+  getDefinition: Storage["getDefinition"] = (hash) => this.#state.getDefinition(hash);
   schedules: Storage["schedules"] = () => this.#state.schedules();
 
   async listen(onHint: Parameters<NonNullable<Storage["listen"]>>[0]): Promise<() => Promise<void>> {

@@ -35,6 +35,11 @@ const ODD_THROWS: Readonly<Record<string, () => unknown>> = {
 };
 export const ODD_THROW_NAMES: readonly string[] = Object.keys(ODD_THROWS);
 
+/** Has a task of the same name, so that an executor that looks for the task alone finds the wrong one. */
+const twinPipeline: Pipeline<object> = pipeline("contract-twin", (p) => {
+  p.task("echo", () => "the twin's");
+});
+
 /** One task for each thing an executor has to get right. */
 const contractPipeline: Pipeline = pipeline("contract", (p) => {
   // What tasks return and throw
@@ -69,6 +74,12 @@ const contractPipeline: Pipeline = pipeline("contract", (p) => {
     return { input, params, run: { id, pipeline: of, createdAt, key, tags, instant }, task, attempt, idempotencyKey };
   });
   p.map("describe-item", { over: [0] }, ({ item, index, idempotencyKey }) => ({ item, index, idempotencyKey }));
+  p.group("region", { over: [0] }, (g) => {
+    g.task("describe", ({ item, index, idempotencyKey }) => ({ item, index, idempotencyKey }));
+    g.map("describe-item", { over: [0] }, ({ item, outer, index, idempotencyKey }) => {
+      return { item, outer, index, idempotencyKey };
+    });
+  });
   p.task("change-everything", (context) => {
     const params = paramsOf<{ list: number[] }>(context);
     const { list } = (context.input as { upstream: { list: number[] } }).upstream;
@@ -97,6 +108,53 @@ const contractPipeline: Pipeline = pipeline("contract", (p) => {
     return "done";
   });
 
+  // What they do in steps
+  p.task("do-steps", async ({ step, log }) => {
+    const rows = await step("rows", () => {
+      log("does rows");
+      return { at: new Date(5), ids: [1n, 2n] };
+    });
+    const size = await step("size", async () => {
+      log("does size");
+      return rows.ids.length;
+    });
+    log("did both");
+    return { rows, size };
+  });
+  p.task("do-steps-at-once", async ({ step }) => {
+    const named = ["a", "b", "c", "d"].map((id) => step(id, () => `did ${id}`));
+    const numbered = [1, 2, 3, 4].map((n) => step("same", () => `did same ${n}`));
+    return Promise.all([...named, ...numbered]);
+  });
+  p.task("fail-in-step", async ({ step }) => {
+    await step("good", () => "done");
+    return step("bad", () => {
+      throw new Error("the step failed");
+    });
+  });
+  p.task("keep-too-much", ({ step }) => step("function", () => ({ nested: () => 1 }) as unknown));
+  p.task(
+    "cached",
+    { cache: { key: (context) => paramsOf<{ key: unknown }>(context).key, ttl: "1h" } },
+    async ({ log }) => {
+      log("works");
+      return "made";
+    },
+  );
+
+  // What they find, measure and wait for
+  p.poll("look", { every: "1m" }, (context) => paramsOf<{ found: unknown }>(context).found);
+  p.check("check", {}, (context) => paramsOf<{ answer: boolean }>(context).answer);
+  p.check("check-softly", { severity: "warning" }, (context) => paramsOf<{ answer: boolean }>(context).answer);
+  p.task("measure", { expect: { rows: { min: 10 }, "output.score": { max: 1, severity: "warning" } } }, (context) => {
+    const { rows, score } = paramsOf<{ rows: number; score: number }>(context);
+    context.metric("rows", 0);
+    context.metric("rows", rows);
+    return { score };
+  });
+  p.run("start-another", twinPipeline, { params: (context) => paramsOf<object>(context) });
+  p.sleep("pause", { for: (context) => paramsOf<{ ms: number }>(context).ms });
+
   // How they end when told to
   p.task("wait", async ({ signal, progress }) => {
     progress(0, "waiting");
@@ -117,11 +175,6 @@ const contractPipeline: Pipeline = pipeline("contract", (p) => {
     while (Date.now() < end);
     return "ended";
   });
-});
-
-/** Has a task of the same name, so that an executor that looks for the task alone finds the wrong one. */
-const twinPipeline: Pipeline = pipeline("contract-twin", (p) => {
-  p.task("echo", () => "the twin's");
 });
 
 /** Everything an executor has to know for `executorContract()`. */

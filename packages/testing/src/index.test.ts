@@ -7,6 +7,7 @@ it("@weftline/testing exports exactly these values", () => {
     "createTestEngine",
     "errorThenValue",
     "executorContract",
+    "inTurn",
     "schedulerContract",
     "storageContract",
   ]);

@@ -6,7 +6,7 @@ export {
   type TestEngine,
   type TestEngineOptions,
 } from "./test-engine.js";
-export { errorThenValue, type MockContext, type MockFunction } from "./mocks.js";
+export { errorThenValue, inTurn, type MockContext, type MockFunction } from "./mocks.js";
 export type { ByTask } from "./run-assertions.js";
 export { VirtualClock } from "./virtual-clock.js";
 export type { Moment } from "./moments.js";

@@ -1,16 +1,23 @@
 import type { Storage } from "weftline";
 import { type ContractOptions, type ContractTopic, registerCases } from "./contract-case.js";
+import { cache } from "./storage-contract/cache.js";
 import { capabilities } from "./storage-contract/capabilities.js";
 import { claims } from "./storage-contract/claims.js";
 import { commits } from "./storage-contract/commits.js";
 import { creation } from "./storage-contract/creation.js";
+import { definitions } from "./storage-contract/definitions.js";
+import { deletion } from "./storage-contract/deletion.js";
 import { StorageFixture } from "./storage-contract/fixture.js";
+import { generations } from "./storage-contract/generations.js";
 import { history } from "./storage-contract/history.js";
 import { inbox } from "./storage-contract/inbox.js";
 import { leases } from "./storage-contract/leases.js";
 import { lifecycle } from "./storage-contract/lifecycle.js";
+import { limits } from "./storage-contract/limits.js";
 import { pruning } from "./storage-contract/pruning.js";
 import { schedules } from "./storage-contract/schedules.js";
+import { signals } from "./storage-contract/signals.js";
+import { steps } from "./storage-contract/steps.js";
 import { values } from "./storage-contract/values.js";
 
 export interface StorageContractOptions extends ContractOptions {
@@ -34,11 +41,18 @@ const TOPICS: readonly ContractTopic<StorageFixture>[] = [
   leases,
   creation,
   claims,
+  limits,
   commits,
+  generations,
+  steps,
   values,
   inbox,
+  signals,
   history,
+  cache,
+  definitions,
   schedules,
+  deletion,
   pruning,
 ];
 

@@ -1,22 +1,9 @@
-import { afterEach, describe, expect, it, vi } from "vitest";
-import { cron, type Executor, inProcess, memoryStorage, pipeline, SkipTask } from "weftline";
-import { createTestEngine, errorThenValue, type TestEngine, type TestEngineOptions } from "./index.js";
+import { afterEach, describe, expect, it } from "vitest";
+import { cron, memoryStorage, pipeline } from "weftline";
+import { errorThenValue } from "./index.js";
+import { stopTestEngines, testEngine } from "./test-support/test-engines.js";
 
-const engines: TestEngine[] = [];
-const log = { debug() {}, info() {}, warn() {}, error() {} };
-
-function testEngine(options: TestEngineOptions): TestEngine {
-  const engine = createTestEngine({ log, ...options });
-  engines.push(engine);
-  return engine;
-}
-
-afterEach(async () => {
-  for (const engine of engines.splice(0)) {
-    await engine.stop({ grace: 0 });
-    expect(engine.clock.pendingTimers).toBe(0);
-  }
-});
+afterEach(stopTestEngines);
 
 const RETRIES = { attempts: 4, delay: "2s", backoff: "exponential", maxDelay: "5m" } as const;
 
@@ -25,33 +12,6 @@ const nightly = pipeline("nightly", { schedule: cron("0 2 * * *"), defaults: { r
   const doubled = p.map("double", { over: rows }, ({ item }) => item * 2);
   const total = p.task("total", { needs: { doubled } }, ({ input }) => input.doubled.reduce((a, b) => a + b, 0));
   return { total };
-});
-
-describe("a month of a nightly schedule with retries", () => {
-  /** What happened in March, as text. */
-  async function march(seed: number): Promise<string> {
-    const engine = testEngine({ pipelines: [nightly], now: "2026-03-01", seed });
-    engine.mock("fetch", errorThenValue(new Error("503"), [1, 2], 2));
-    await engine.advanceTo("2026-04-01");
-    const { items } = await engine.runs.list({ status: ["succeeded"] });
-    expect(items).toHaveLength(31);
-    // Stacks name the files of this process, and are the same only as long as nobody edits them.
-    return JSON.stringify([engine.events, items], (key, value: unknown) => (key === "stack" ? undefined : value));
-  }
-
-  it("is the same for one seed and differs in its delays for another", async () => {
-    const [first, again, other] = [await march(1), await march(1), await march(2)];
-    expect(again).toBe(first);
-    expect(other).not.toBe(first);
-    const withoutTimes = (text: string) => text.replaceAll(/"(at|retryAt|startedAt|finishedAt|durationMs)":\d+/g, "");
-    expect(withoutTimes(other)).toBe(withoutTimes(first));
-  });
-
-  it("takes milliseconds", async () => {
-    const before = performance.now();
-    await march(3);
-    expect(performance.now() - before).toBeLessThan(2_000);
-  });
 });
 
 describe("run()", () => {
@@ -116,109 +76,6 @@ describe("run()", () => {
   });
 });
 
-describe("mock()", () => {
-  const chain = pipeline("chain", (p) => {
-    const first = p.task("first", { title: "The first" }, () => new Date(0) as unknown);
-    const items = p.map("items", { over: [1, 2] }, ({ item }) => item);
-    const last = p.task("last", { needs: { first, items } }, ({ input }) => [input.first, input.items] as const);
-    return { last };
-  });
-  const twin = pipeline("twin", (p) => ({ first: p.task("first", () => "twin's own") }));
-
-  it("replaces a task by a value, which passes through the codec", async () => {
-    const engine = testEngine({ pipelines: [chain] });
-    const value = { at: new Date(5), set: new Set([1]) };
-    engine.mock("first", value);
-    const { last } = await (await engine.run(chain)).result();
-    expect(last[0]).toEqual(value);
-    expect(last[0]).not.toBe(value);
-
-    engine.mock("first", { broken: () => 1 });
-    const run = await engine.run(chain);
-    await engine.expectStatuses(run, { first: "failed", last: "upstream-failed" });
-    const { items } = await engine.runs.tasks(run.id, { task: "first" });
-    expect(items[0]?.error?.code).toBe("OUTPUT_NOT_SERIALIZABLE");
-  });
-
-  it("hands a function the context of the task it replaces", async () => {
-    const engine = testEngine({ pipelines: [chain], resources: { db: "a database" } as never });
-    const seen: unknown[] = [];
-    engine.mock("first", ({ task, attempt, resources, idempotencyKey, run, log: logger }) => {
-      logger("from a mock");
-      seen.push(task, attempt, resources, idempotencyKey, run.pipeline);
-      return undefined;
-    });
-    engine.mock("items", ({ item, index }) => (index === 0 ? item * 100 : Promise.reject(new SkipTask("not this"))));
-    const run = await engine.run(chain);
-    expect(seen).toEqual([{ id: "first", title: "The first" }, 1, { db: "a database" }, `${run.id}/first`, "chain"]);
-    await engine.expectStatuses(run, { items: "succeeded", "items[0]": "succeeded", "items[1]": "skipped" });
-    expect((await run.result()).last).toEqual([undefined, [100]]);
-    expect((await engine.runs.logs(run.id)).items.map(({ message }) => message)).toEqual(["from a mock"]);
-  });
-
-  it("of one pipeline goes before that of all, and unmock() and resetMocks() bring the real ones back", async () => {
-    const engine = testEngine({ pipelines: [chain, twin] });
-    const firsts = async () => {
-      const { last } = await (await engine.run(chain)).result();
-      return [last[0], (await (await engine.run(twin)).result()).first];
-    };
-    engine.mock("first", "any");
-    engine.mock("twin/first", "twin's");
-    expect(await firsts()).toEqual(["any", "twin's"]);
-    engine.unmock("twin/first");
-    expect(await firsts()).toEqual(["any", "any"]);
-    engine.resetMocks();
-    expect(await firsts()).toEqual([new Date(0), "twin's own"]);
-  });
-
-  it("refuses a task that no pipeline has", () => {
-    const engine = testEngine({ pipelines: [twin] });
-    expect(() => engine.mock("frist", 1)).toThrow(
-      'Cannot mock "frist" as no pipeline of this engine has such a task: they have first, twin/first',
-    );
-    expect(() => engine.mock("chain/first", 1)).toThrow(TypeError);
-    expect(() => engine.unmock("nope")).toThrow(TypeError);
-  });
-
-  it("leaves the other tasks to the executors given, each started once", async () => {
-    const inner = inProcess();
-    const seen: string[] = [];
-    const spy: Executor = {
-      supports: inner.supports,
-      slots: 1,
-      start: vi.fn((host) => inner.start(host)),
-      execute(job, port) {
-        seen.push(job.task);
-        return inner.execute(job, port);
-      },
-      stop: (options) => inner.stop(options),
-    };
-    const engine = testEngine({ pipelines: [chain], executors: { default: spy, cpu: spy } });
-    engine.mock("first", 1);
-    await engine.run(chain);
-    expect(seen).toEqual(["items", "items", "last"]);
-    expect(spy.start).toHaveBeenCalledTimes(1);
-    const other = pipeline("other", (p) => void p.task("a", { executor: "gpu" }, () => 1));
-    expect(() => testEngine({ pipelines: [other], executors: { cpu: spy } })).toThrow("EXECUTOR_UNKNOWN");
-    const free = testEngine({ pipelines: [other] });
-    await free.expectStatuses(await free.run(other), { a: "succeeded" });
-  });
-
-  it("errorThenValue() fails the first attempts at each item and calls a function for the rest", async () => {
-    const retried = pipeline("retried", { defaults: { retry: RETRIES } }, (p) => ({
-      all: p.map("each", { over: ["a", "b"] }, ({ item }) => item),
-    }));
-    const engine = testEngine({ pipelines: [retried] });
-    engine.mock(
-      "each",
-      errorThenValue(new Error("no"), ({ item }: { item: string }) => item.toUpperCase(), 2),
-    );
-    const run = await engine.run(retried);
-    expect(await run.result()).toEqual({ all: ["A", "B"] });
-    await engine.expectAttempts(run, { "each[0]": 3, "each[1]": 3 });
-  });
-});
-
 describe("waitFor()", () => {
   const steps = pipeline("steps", { defaults: { retry: RETRIES } }, (p) => {
     const a = p.task("a", () => 1);
@@ -243,11 +100,29 @@ describe("waitFor()", () => {
     const run = await engine.trigger(steps);
     await engine.waitFor(run, { status: "queued" });
     await engine.waitFor(run, { task: "a", status: "retrying" });
-    expect(await run.status()).toBe("running");
+    expect(await run.status()).toBe("waiting"); // its one task that may start waits for its next attempt
     await engine.waitFor(run, { task: "each", status: "pending" });
-    expect(await run.status()).toBe("running");
+    expect(await run.status()).toBe("waiting");
     await engine.waitFor(run, { task: "each[0]", status: "succeeded" });
     await engine.waitFor(run, { status: "succeeded" });
+  });
+
+  it("knows tasks and runs that wait, also when they do no more", async () => {
+    const asked = pipeline("asked", (p) => {
+      const nap = p.sleep("nap", "1h");
+      p.signal("approve", { after: [nap] });
+    });
+    const engine = testEngine({ pipelines: [asked] });
+    const run = await engine.trigger(asked);
+    await engine.waitFor(run, { task: "nap", status: "waiting" });
+    await engine.waitFor(run, { task: "approve", status: "waiting" });
+    await engine.waitFor(run, { status: "waiting" });
+    const error: unknown = await engine.waitFor(run, { status: "succeeded" }).catch((e: unknown) => e);
+    expect(String(error)).toMatch(/approve +waiting +0 +for a signal: run\.signal\("approve", payload\)$/m);
+    await run.signal("approve", "yes");
+    await engine.waitFor(run, { status: "succeeded" });
+    await engine.waitFor(run, { task: "approve", status: "waiting" });
+    await engine.expectOrder(run, ["nap", "approve"]);
   });
 
   it("says where the run went instead", async () => {
@@ -328,6 +203,33 @@ describe("assertions", () => {
 
       "c" never began."
     `);
+  });
+});
+
+describe("pools", () => {
+  const training = pipeline("training", (p) => {
+    p.map("train", { over: [1, 2, 3], pool: "gpu", slots: 2 }, () => 1);
+  });
+  const together = pipeline("together", (p) => void p.run("sub", training));
+
+  /** The most items that ran at once. */
+  async function mostAtOnce(pools?: Readonly<Record<string, number>>): Promise<number> {
+    const engine = testEngine({ pipelines: [together], ...(pools && { pools }) });
+    let [active, most] = [0, 0];
+    engine.mock("train", async () => {
+      most = Math.max(most, ++active);
+      await engine.clock.sleep("1m");
+      active--;
+    });
+    await engine.expectStatuses(await engine.run(together), { sub: "succeeded" });
+    return most;
+  }
+
+  it("have room for all by default, and the size that is given otherwise", async () => {
+    expect(await mostAtOnce()).toBe(3);
+    expect(await mostAtOnce({ gpu: 3 })).toBe(1);
+    expect(await mostAtOnce({ gpu: 4 })).toBe(2);
+    expect(() => testEngine({ pipelines: [together], pools: {} })).toThrow("POOL_UNKNOWN");
   });
 });
 

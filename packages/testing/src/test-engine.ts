@@ -23,7 +23,7 @@ import {
   taskName,
 } from "weftline";
 import { heldStorage } from "./held-storage.js";
-import { type MockFunction, Mocks, withMocks } from "./mocks.js";
+import { type MockFunction, Mocks, mockable, withMocks, withSubPipelines } from "./mocks.js";
 import type { Moment } from "./moments.js";
 import { assertAttempts, assertOrder, assertStatuses, type ByTask } from "./run-assertions.js";
 import { table } from "./table.js";
@@ -42,6 +42,8 @@ export interface TestEngineOptions extends Omit<EngineOptions, "clock" | "random
   readonly now?: Moment;
   /** Equal seeds give equal delays, and so equal histories. Default: 1. */
   readonly seed?: number;
+  /** Default: every pool that a pipeline names, with room for all. */
+  readonly pools?: Readonly<Record<string, number>>;
 }
 
 /** A run, by its handle or its id. */
@@ -69,13 +71,24 @@ class TestEngine {
   readonly #mocks: Mocks;
 
   /** @internal Use {@link createTestEngine}. */
-  constructor({ now, seed = 1, storage = memoryStorage(), executors, ...options }: TestEngineOptions) {
+  constructor({
+    now,
+    seed = 1,
+    storage = memoryStorage(),
+    executors,
+    pools,
+    pipelines,
+    ...options
+  }: TestEngineOptions) {
+    const all = withSubPipelines(pipelines);
     this.clock = new VirtualClock(now);
-    this.#mocks = new Mocks(options.pipelines);
+    this.#mocks = new Mocks(all);
     this.engine = createEngine({
       ...options,
+      pipelines: mockable(pipelines, this.#mocks),
+      pools: pools ?? roomyPools(all),
       storage: heldStorage(storage, this.clock),
-      executors: mockedExecutors(options.pipelines, executors, this.#mocks),
+      executors: mockedExecutors(all, executors, this.#mocks),
       clock: this.clock,
       random: seededRandom(seed),
       newId: countedIds(storage),
@@ -123,9 +136,21 @@ class TestEngine {
   ): Promise<RunHandle<Result>> {
     await this.start();
     const run = await this.trigger(pipeline, ...args);
-    const outcome = await this.#drive(async () => isRunFinished((await this.runs.get(run.id)).status));
-    if (outcome !== "done") throw await this.#stuck(run.id, "to its end", outcome);
+    await this.finish(run);
     return run;
+  }
+
+  /**
+   * Moves time until the run has ended, however it ended: one that was triggered, was sent its signal, or goes on after
+   * `runs.resume()` or `runs.rerun()`.
+   *
+   * @throws {Error} When it waits for something that time does not bring.
+   */
+  async finish(run: RunReference): Promise<void> {
+    await this.start();
+    const runId = idOf(run);
+    const outcome = await this.#drive(async () => isRunFinished((await this.runs.get(runId)).status));
+    if (outcome !== "done") throw await this.#stuck(runId, "to its end", outcome);
   }
 
   // ---- Time. Each starts the engine if that has not been done.
@@ -176,10 +201,13 @@ class TestEngine {
 
   /**
    * Replaces the function of a task, from its next attempt on: `mock("fetch", rows)`, `mock("nightly/fetch", rows)`,
-   * `mock("fetch", ({ params }) => …)`, `mock("fetch", errorThenValue(new Error("503"), rows))`. A mock gets the same
-   * context as the function it replaces, and what it returns is encoded and decoded in the same way.
+   * `mock("fetch", ({ params }) => …)`, `mock("fetch", errorThenValue(new Error("503"), rows))`, `mock("fetch", new
+   * Error("503"))`, which is thrown. A mock gets the same context as the function it replaces, and what it returns is
+   * encoded and decoded in the same way. One of a task that runs another pipeline returns the result of that, and no run
+   * of it is started.
    *
-   * @param task - A task's id, or `pipeline/task`, which goes first.
+   * @param task - A task's id, with its groups: `prep.fetch`; or `pipeline/task`, which goes first.
+   * @throws {TypeError} For a task that there is not, or that runs no code: a group, a signal, a sleep of fixed length.
    */
   mock(task: string, replacement: MockFunction): void;
   mock(task: string, value: unknown): void;
@@ -217,7 +245,9 @@ class TestEngine {
     const runId = idOf(run);
     const started = new Set<string>();
     for (const event of this.events) {
-      if (event.name === "task:started" && event.runId === runId) started.add(taskName(event.task, event.index));
+      if (BEGINNINGS.has(event.name) && event.runId === runId && "task" in event) {
+        started.add(taskName(event.task, event.index));
+      }
     }
     assertOrder(await this.runs.get(runId), [...started], expected);
   }
@@ -252,8 +282,9 @@ class TestEngine {
       taskName(task.task, task.index),
       task.status,
       String(task.attempts),
+      whatItWaitsFor(task),
     ]);
-    const states = table([["task", "status", "attempts"], ...tasks]);
+    const states = table([["task", "status", "attempts", ""], ...tasks]);
     return new Error(`Cannot bring run ${runId} of "${run.pipeline}" (${run.status}) ${aim} as ${why}:\n\n${states}`);
   }
 
@@ -276,6 +307,14 @@ class TestEngine {
 }
 
 export type { TestEngine };
+
+/** What a task's first event may be: a list expands, and a sleep or a signal waits, without an attempt. */
+const BEGINNINGS: ReadonlySet<string> = new Set(["task:started", "task:expanded", "task:waiting"]);
+
+function roomyPools(pipelines: readonly Pipeline[]): Readonly<Record<string, number>> {
+  const names = pipelines.flatMap(({ plan }) => plan.tasks.flatMap(({ policy }) => policy.pool ?? []));
+  return Object.fromEntries(names.map((name) => [name, Number.MAX_SAFE_INTEGER]));
+}
 
 /** What an engine would use by itself, each executor with mocks before it. */
 function mockedExecutors(
@@ -321,15 +360,25 @@ function statusIn(event: NamedEvent): RunStatus | TaskStatus | undefined {
   switch (event.name) {
     case "run:started":
     case "task:started":
+    case "task:expanded":
       return "running";
     case "task:retrying":
       return "retrying";
+    case "task:waiting":
+      return "waiting";
+    case "run:status":
     case "run:finished":
     case "task:finished":
       return event.status;
     default:
       return undefined;
   }
+}
+
+function whatItWaitsFor({ status, wait, task }: TaskInfo): string {
+  if (status !== "waiting" || wait === undefined) return "";
+  if (wait.kind === "signal") return `for a signal: run.signal("${task}", payload)`;
+  return wait.kind === "run" ? `for run ${wait.runId}` : `until ${new Date(wait.until).toISOString()}`;
 }
 
 function idOf(run: RunReference): string {

@@ -1,10 +1,22 @@
 import assert from "node:assert/strict";
-import { encode } from "weftline";
+import { encode, type TaskJob } from "weftline";
 import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import type { ExecutorFixture } from "./fixture.js";
 
 const encoded = (value: unknown) => encode(value, "output");
+
+interface ItemFacts {
+  readonly item: unknown;
+  readonly outer?: unknown;
+  readonly index: number;
+}
+
+async function keyOf(fixture: ExecutorFixture, task: string, details: Partial<TaskJob>): Promise<string> {
+  const items = (details.index ?? []).map(() => encoded(1));
+  const seen = await fixture.returned(task, {}, { items, ...details });
+  return (seen as { idempotencyKey: string }).idempotencyKey;
+}
 
 export const context: ContractTopic<ExecutorFixture> = {
   name: "context",
@@ -27,13 +39,22 @@ export const context: ContractTopic<ExecutorFixture> = {
     {
       name: "the task of a map sees its item decoded, and its place",
       async check(fixture) {
-        const details = { index: [3], item: encoded({ id: 7n }) };
-        const seen = (await fixture.returned("describe-item", {}, details)) as { item: unknown; index: number };
+        const details = { index: [3], items: [encoded({ id: 7n })] };
+        const seen = (await fixture.returned("describe-item", {}, details)) as ItemFacts;
         assertEqual([seen.item, seen.index], [{ id: 7n }, 3]);
-        const falsy = (await fixture.returned("describe-item", {}, { index: [0], item: encoded(0) })) as {
-          item: unknown;
-        };
-        assert.equal(falsy.item, 0);
+        const falsy = { index: [0], items: [encoded(0)] };
+        assert.equal(((await fixture.returned("describe-item", {}, falsy)) as ItemFacts).item, 0);
+      },
+    },
+    {
+      name: "the task of a mapped group sees the group's item; a map in it has items of its own, and the group's as the outer one",
+      async check(fixture) {
+        const group = { index: [4], items: [encoded("eu")] };
+        const inGroup = (await fixture.returned("region.describe", {}, group)) as ItemFacts;
+        assertEqual([inGroup.item, inGroup.index], ["eu", 4]);
+        const nested = { index: [4, 1], items: [encoded("eu"), encoded(new Date(5))] };
+        const inMap = (await fixture.returned("region.describe-item", {}, nested)) as ItemFacts;
+        assertEqual([inMap.outer, inMap.item, inMap.index], ["eu", new Date(5), 1]);
       },
     },
     {
@@ -59,19 +80,27 @@ export const context: ContractTopic<ExecutorFixture> = {
     {
       name: "the idempotency key is the same for every attempt, and another for every run, task and item",
       async check(fixture) {
-        const keyOf = async (task: string, runId: string, attempt: number, index: readonly number[] = []) => {
-          const seen = await fixture.returned(task, {}, { runId, attempt, index, item: encoded(1) });
-          return (seen as { idempotencyKey: string }).idempotencyKey;
-        };
-        const first = await keyOf("describe", "run-x", 1);
+        const first = await keyOf(fixture, "describe", { runId: "run-x" });
         assert.equal(typeof first, "string");
-        assert.equal(await keyOf("describe", "run-x", 2), first);
+        assert.equal(await keyOf(fixture, "describe", { runId: "run-x", attempt: 2 }), first);
         const others = [
-          await keyOf("describe", "run-y", 1),
-          await keyOf("describe-item", "run-x", 1, [0]),
-          await keyOf("describe-item", "run-x", 1, [1]),
+          await keyOf(fixture, "describe", { runId: "run-y" }),
+          await keyOf(fixture, "describe-item", { runId: "run-x", index: [0] }),
+          await keyOf(fixture, "describe-item", { runId: "run-x", index: [1] }),
+          await keyOf(fixture, "region.describe-item", { runId: "run-x", index: [0, 1] }),
+          await keyOf(fixture, "region.describe-item", { runId: "run-x", index: [0, 2] }),
+          await keyOf(fixture, "region.describe-item", { runId: "run-x", index: [1, 1] }),
         ];
-        assert.equal(new Set([first, ...others]).size, 4);
+        assert.equal(new Set([first, ...others]).size, 7);
+      },
+    },
+    {
+      name: "the idempotency key of a task that is run again is another for every generation, and the same for its attempts",
+      async check(fixture) {
+        const keys = [];
+        for (const generation of [1, 2, 3]) keys.push(await keyOf(fixture, "describe", { runId: "run-x", generation }));
+        assert.equal(new Set(keys).size, 3);
+        assert.equal(await keyOf(fixture, "describe", { runId: "run-x", generation: 2, attempt: 2 }), keys[1]);
       },
     },
     {

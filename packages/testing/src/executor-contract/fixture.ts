@@ -3,12 +3,14 @@ import {
   type ArtifactData,
   type Clock,
   decode,
+  type Encoded,
   type EpochMs,
   type Executor,
   encode,
   type Logger,
   type LogLevel,
   type Pipeline,
+  type RunFacts,
   systemClock,
   type TaskJob,
   type TaskOutcome,
@@ -23,6 +25,7 @@ export const MAX_BYTES = 100_000;
 /** How long anything may take that has nothing to wait for: a worker may have to be started. */
 const PATIENCE_MS = 4_000;
 const POLL_MS = 5;
+const PIPELINES = new Map(contractPipelines.map((pipeline) => [pipeline.id, pipeline]));
 const { setTimeout: startTimeout, clearTimeout: stopTimeout } = globalThis;
 
 export type OpenExecutor = (pipelines: readonly Pipeline[]) => Executor | Promise<Executor>;
@@ -55,7 +58,7 @@ export class ExecutorFixture {
     await fixture.executor.start({
       log: SILENT,
       clock: fixture.clock,
-      pipelines: new Map(contractPipelines.map((pipeline) => [pipeline.id, pipeline])),
+      pipelines: PIPELINES,
       resources: {},
       limits: { maxBytes: MAX_BYTES, maxDepth: 100 },
     });
@@ -77,27 +80,31 @@ export class ExecutorFixture {
   /** A job for the first attempt at a task, each in a run of its own. */
   job(task: string, params: unknown = {}, details: Partial<TaskJob> = {}): TaskJob {
     const runId = details.runId ?? `run-${++this.#runs}`;
-    return {
+    const pipeline = details.pipeline ?? "contract";
+    return new SuiteJob({
       runId,
-      pipeline: "contract",
+      pipeline,
       definition: "definition-1",
       task,
+      // Of a task that there is not, a place where another one stands.
+      position: Math.max(0, PIPELINES.get(pipeline)?.taskIds.indexOf(task) ?? 0),
       index: [],
+      generation: 1,
       attempt: 1,
       params: encode(params, "params"),
       input: {},
-      item: undefined,
+      items: [],
       run: { id: runId, pipeline: "contract", createdAt: 0, key: undefined, tags: [], instant: undefined },
       graceMs: 5_000,
       ...details,
-    };
+    });
   }
 
   /** Starts an attempt. What `execute()` may never do, to reject or to throw, fails the case. */
   execute(job: TaskJob, port = new RecordingPort()): Execution {
     let outcome: Promise<TaskOutcome>;
     try {
-      outcome = this.executor.execute(job, port);
+      outcome = Promise.resolve(this.executor.execute(job, port));
     } catch (error) {
       outcome = Promise.reject(error);
     }
@@ -113,11 +120,14 @@ export class ExecutorFixture {
     return within(PATIENCE_MS, this.execute(this.job(task, params, details)).outcome, `"${task}" to end`);
   }
 
+  /** Runs an attempt to its end, with what its port heard and knew. */
+  async runOn(port: RecordingPort, task: string, params: unknown = {}): Promise<TaskOutcome> {
+    return within(PATIENCE_MS, this.execute(this.job(task, params), port).outcome, `"${task}" to end`);
+  }
+
   /** What a task returned, decoded. */
   async returned(task: string, params: unknown = {}, details: Partial<TaskJob> = {}): Promise<unknown> {
-    const outcome = await this.run(task, params, details);
-    assert.equal(outcome.kind, "succeeded", JSON.stringify(outcome));
-    return decode((outcome as TaskOutcome & { kind: "succeeded" }).output);
+    return outputOf(await this.run(task, params, details));
   }
 
   async failed(task: string, params: unknown = {}, details: Partial<TaskJob> = {}): Promise<FailedOutcome> {
@@ -132,14 +142,69 @@ export interface Execution {
 
 export type FailedOutcome = TaskOutcome & { readonly kind: "failed" };
 
-function asFailed(outcome: TaskOutcome): FailedOutcome {
+/** What a succeeded attempt put out, decoded. */
+export function outputOf(outcome: TaskOutcome): unknown {
+  assert.equal(outcome.kind, "succeeded", JSON.stringify(outcome));
+  return decode((outcome as TaskOutcome & { kind: "succeeded" }).output);
+}
+
+export function asFailed(outcome: TaskOutcome): FailedOutcome {
   assert.equal(outcome.kind, "failed", JSON.stringify(outcome));
   return outcome as FailedOutcome;
+}
+
+/** A job as engines make it: what it takes to put together is there when it is read, and not before. */
+class SuiteJob implements TaskJob {
+  readonly runId: string;
+  readonly pipeline: string;
+  readonly definition: string;
+  readonly task: string;
+  readonly position: number;
+  readonly index: readonly number[];
+  readonly generation: number;
+  readonly attempt: number;
+  readonly params: Encoded;
+  readonly run: RunFacts;
+  readonly graceMs: number;
+  readonly #input: TaskJob["input"];
+  readonly #items: TaskJob["items"];
+
+  constructor(job: TaskJob) {
+    this.runId = job.runId;
+    this.pipeline = job.pipeline;
+    this.definition = job.definition;
+    this.task = job.task;
+    this.position = job.position;
+    this.index = job.index;
+    this.generation = job.generation;
+    this.attempt = job.attempt;
+    this.params = job.params;
+    this.run = job.run;
+    this.graceMs = job.graceMs;
+    this.#input = job.input;
+    this.#items = job.items;
+  }
+
+  get input(): TaskJob["input"] {
+    return this.#input;
+  }
+
+  get items(): TaskJob["items"] {
+    return this.#items;
+  }
 }
 
 /** The engine's side of an attempt: remembers what it is told, and tells to stop. */
 export class RecordingPort implements TaskPort {
   readonly calls: unknown[][] = [];
+  /** What earlier attempts have done, by step. */
+  readonly stepsBefore = new Map<string, Encoded>();
+  /** What it takes until a step is found. */
+  onFindStep: (step: string) => Promise<void> = async () => {};
+  /** What it takes until a step is durable. */
+  onKeepStep: (step: string) => Promise<void> = async () => {};
+  /** What the cache answers. */
+  onFindCached: (key: string) => ReturnType<TaskPort["findCached"]> = async () => undefined;
   readonly #controller = new AbortController();
   #onAbort: () => void = () => {};
 
@@ -176,6 +241,26 @@ export class RecordingPort implements TaskPort {
       contentType,
       typeof data === "string" ? data : Buffer.from(data).toString("hex"),
     ]);
+  }
+
+  async findStep(step: string): Promise<Encoded | undefined> {
+    await this.onFindStep(step);
+    return this.stepsBefore.get(step);
+  }
+
+  async keepStep(step: string, output: Encoded, startedAt: number): Promise<void> {
+    this.calls.push(["step", step, output, startedAt]);
+    await this.onKeepStep(step);
+  }
+
+  async findCached(key: string): ReturnType<TaskPort["findCached"]> {
+    this.calls.push(["cache", key]);
+    return this.onFindCached(key);
+  }
+
+  /** The calls of one kind, without their kind. */
+  heard(kind: string): readonly (readonly unknown[])[] {
+    return this.calls.filter((call) => call[0] === kind).map((call) => call.slice(1));
   }
 
   /** Settles when the task has said this as its progress. */

@@ -47,7 +47,7 @@ export const slotsAndStop: ContractTopic<ExecutorFixture> = {
       name: "slots: a place is free again after every kind of end",
       async check(fixture) {
         const count = Math.min(fixture.executor.slots, MANY);
-        for (const task of ["echo", "fail", "return-function", "nothing-to-do", "no-such-task"]) {
+        for (const task of ["echo", "fail", "return-function", "nothing-to-do", "no-such-task", "look", "do-steps"]) {
           await Promise.all(Array.from({ length: count }, () => fixture.run(task)));
         }
         const aborted = Array.from({ length: count }, () => fixture.execute(fixture.job("wait")));

@@ -1,18 +1,24 @@
 import assert from "node:assert/strict";
-import type { Storage, StorageHint } from "weftline";
+import type { RunRecord, Storage, StorageHint } from "weftline";
 import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import { idsOf, passTime, type StorageFixture } from "./fixture.js";
 import {
   artifactRecord,
+  cacheEntry,
   cancelMessage,
   changes,
+  claimRequest,
+  definitionRecord,
   ended,
-  logRecord,
+  flush,
+  keyedSignal,
   newRun,
+  oneOfEach,
   START,
   scheduleRecord,
   taskRecord,
+  waitingRecord,
 } from "./records.js";
 
 /** Hints may be lost: a store gets several chances to give one, and this long for each. */
@@ -100,6 +106,16 @@ export const capabilities: ContractTopic<StorageFixture> = {
         );
         await expectHint(
           fixture,
+          async (round) => {
+            await fixture.owned(`waits-${round}`);
+            await fixture.write(`waits-${round}`, { tasks: [waitingRecord(`waits-${round}`, 0, `key-${round}`)] });
+            await fixture.storage.sendSignals([keyedSignal(`s-${round}`, `key-${round}`)]);
+          },
+          (hint, round) => concerns(hint, "inbox", `waits-${round}`),
+          "when a signal was sent to the key that a task waits for",
+        );
+        await expectHint(
+          fixture,
           (round) => fixture.storage.putSchedules([scheduleRecord(`schedule-${round}`)]),
           (hint) => hint.topic === "schedules",
           "when a schedule was added",
@@ -128,10 +144,11 @@ export const capabilities: ContractTopic<StorageFixture> = {
         await fixture.owned("run-1", "done");
         await fixture.storage.createRuns([newRun("keyed", { key: "k" })]);
         await fixture.storage.putSchedules([scheduleRecord("nightly")]);
+        await fixture.storage.putDefinitions([definitionRecord("hash-1")]);
         await fixture.write("run-1", {
-          tasks: [taskRecord("run-1", 0)],
-          logs: [logRecord("run-1", "line")],
+          ...oneOfEach("run-1"),
           artifacts: [artifactRecord("run-1", "report", Uint8Array.of(0, 255, 10, 13))],
+          cached: [cacheEntry("key")],
         });
         await fixture.write("done", { run: ended("succeeded") });
         await fixture.storage.send([cancelMessage("m1", "run-1")]);
@@ -150,6 +167,43 @@ export const capabilities: ContractTopic<StorageFixture> = {
         assertEqual(idsOf(await again.receive("engine-2")), ["m1"]);
         const [conflict] = await again.createRuns([newRun("other", { key: "k", fingerprint: "other" })]);
         assertEqual(conflict, { kind: "conflict", runId: "keyed" });
+      },
+    },
+    {
+      name: "durable: a signal outlasts the store until a task takes it, and what was received is not given again",
+      async check(fixture) {
+        if (!fixture.storage.supports.durable) return;
+        await fixture.owned("run-1", "run-2", "run-3");
+        const waiting = (id: string) => ({ tasks: [waitingRecord(id, 0, "key")] });
+        for (const id of ["run-1", "run-2"]) await fixture.write(id, waiting(id));
+        for (const n of [1, 2, 3])
+          await fixture.storage.sendSignals([keyedSignal(`s${n}`, "key", { sentAt: START + n })]);
+        assertEqual((await fixture.messageIds("engine-1")).sort(), ["s1", "s2"]);
+        await fixture.write("run-1", { tasks: [taskRecord("run-1", 0)], consumed: ["s1"] });
+        await fixture.storage.releaseLease("engine-1");
+        await fixture.storage.close();
+
+        const again = await fixture.openAgain();
+        await again.renewLease("engine-2", 60_000);
+        const claimed = await fixture.claim("engine-2", 10, again);
+        assertEqual(idsOf(await again.receive("engine-2")), ["s2"]);
+        const { id, epoch } = claimed.at(-1)!;
+        await again.commit(flush("flush", "engine-2", changes(id, epoch, waiting(id))));
+        const received = (await again.receive("engine-2")).map((message) => `${message.id} to ${message.runId}`);
+        assertEqual(received.sort(), ["s2 to run-2", "s3 to run-3"]);
+      },
+    },
+    {
+      name: "durable: a run that was deleted stays deleted",
+      async check(fixture) {
+        if (!fixture.storage.supports.durable) return;
+        await fixture.owned("run-1", "run-2");
+        for (const id of ["run-1", "run-2"]) await fixture.write(id, { ...oneOfEach(id), run: ended("succeeded") });
+        await fixture.storage.deleteRun("run-1");
+        await fixture.storage.close();
+        const again = await fixture.openAgain();
+        assertEqual(idsOf(await fixture.all("runs", {}, 10, again)), ["run-2"]);
+        assertEqual(await fixture.all("logs", { runId: "run-1" }, 10, again), []);
       },
     },
     {
@@ -206,6 +260,29 @@ export const capabilities: ContractTopic<StorageFixture> = {
       },
     },
     {
+      name: "manyProcesses: a second store on the same data keeps to the same limits, and gives no signal twice",
+      async check(fixture) {
+        const other = await second(fixture);
+        if (other === undefined) return;
+        await fixture.storage.renewLease("engine-1", 60_000);
+        await other.renewLease("engine-2", 60_000);
+        await fixture.create(...Array.from({ length: 10 }, (_, n) => `run-${n}`));
+        const claim = (engineId: string, storage: Storage) =>
+          storage.claimRuns(claimRequest(engineId, { maxActiveRuns: { nightly: 3 }, limit: 2 }));
+        const [mine, theirs] = await Promise.all([claim("engine-1", fixture.storage), claim("engine-2", other)]);
+        assert.equal(mine.length + theirs.length, 3);
+        await fixture.storage.sendSignals([keyedSignal("s1", "key")]);
+        const wait = (storage: Storage, engineId: string, runs: readonly RunRecord[]) => {
+          const waiting = runs.map(({ id, epoch }) => changes(id, epoch, { tasks: [waitingRecord(id, 0, "key")] }));
+          return storage.commit(flush("flush", engineId, ...waiting));
+        };
+        await Promise.all([wait(fixture.storage, "engine-1", mine), wait(other, "engine-2", theirs)]);
+        await Promise.all([fixture.storage.receive("engine-1"), other.receive("engine-2")]);
+        const received = [...(await other.receive("engine-1")), ...(await fixture.storage.receive("engine-2"))];
+        assertEqual(idsOf(received), ["s1"]);
+      },
+    },
+    {
       name: "manyProcesses: without it, a lease may be endless",
       async check(fixture) {
         if (fixture.storage.supports.manyProcesses) return;
@@ -250,8 +327,13 @@ async function snapshot(fixture: StorageFixture, storage: Storage): Promise<read
   return [
     runs.map(withoutOwners),
     await fixture.all("tasks", { runId: "run-1" }, 1_000, storage),
+    await fixture.all("tasks", { runId: "run-1", generation: 1 }, 1_000, storage),
     await fixture.all("logs", { runId: "run-1" }, 1_000, storage),
+    await fixture.all("steps", { runId: "run-1" }, 1_000, storage),
+    await fixture.all("assets", { runId: "run-1" }, 1_000, storage),
     artifact && Buffer.from(artifact.data).toString("hex"),
+    await storage.getCached("key", START),
+    await storage.getDefinition("hash-1"),
     await storage.schedules(),
   ];
 }

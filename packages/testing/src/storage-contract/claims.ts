@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import { idsOf, type StorageFixture } from "./fixture.js";
-import { changes, DEFINITION, ended, newRun, runState, START } from "./records.js";
+import { changes, claimRequest, ended, newRun, runState, START } from "./records.js";
 
 export const claims: ContractTopic<StorageFixture> = {
   name: "claims",
@@ -40,6 +40,35 @@ export const claims: ContractTopic<StorageFixture> = {
       },
     },
     {
+      name: "claimRuns() takes the highest priority first, then the oldest",
+      async check(fixture) {
+        await fixture.register("engine-1");
+        const runs = [
+          newRun("low", { priority: -1 }),
+          newRun("old"),
+          newRun("lowest", { priority: Number.MIN_SAFE_INTEGER }),
+          newRun("young"),
+          newRun("high", { priority: 1 }),
+          newRun("highest", { priority: Number.MAX_SAFE_INTEGER }),
+          newRun("later", { priority: 2, availableAt: START + 1 }),
+        ];
+        await fixture.storage.createRuns(runs.map((run, place) => ({ ...run, createdAt: START - 10 + place })));
+        assertEqual(idsOf(await fixture.claim("engine-1", 2)), ["highest", "high"]);
+        assertEqual(idsOf(await fixture.claim("engine-1")), ["old", "young", "low", "lowest"]);
+      },
+    },
+    {
+      name: "claimRuns() goes by priority among runs that were given back, too",
+      async check(fixture) {
+        await fixture.register("engine-1", "engine-2");
+        await fixture.storage.createRuns([newRun("low", { priority: -1 }), newRun("high", { priority: 1 })]);
+        await fixture.claim("engine-1");
+        await fixture.storage.createRuns([newRun("higher", { priority: 2 }), newRun("new")]);
+        await fixture.storage.releaseLease("engine-1");
+        assertEqual(idsOf(await fixture.claim("engine-2")), ["higher", "high", "new", "low"]);
+      },
+    },
+    {
       name: "claimRuns() leaves runs until their time, by the engine's clock",
       async check({ storage }) {
         await storage.renewLease("engine-1", 60_000);
@@ -47,8 +76,7 @@ export const claims: ContractTopic<StorageFixture> = {
           newRun("later", { availableAt: START + 1_000 }),
           newRun("due", { availableAt: START }),
         ]);
-        const claimAt = (now: number) =>
-          storage.claimRuns({ engineId: "engine-1", definitions: [DEFINITION], limit: 10, now });
+        const claimAt = (now: number) => storage.claimRuns(claimRequest("engine-1", { now }));
         assertEqual(idsOf(await claimAt(START)), ["due"]);
         assertEqual(await claimAt(START + 999), []);
         assertEqual(idsOf(await claimAt(START + 1_000)), ["later"]);
@@ -64,8 +92,7 @@ export const claims: ContractTopic<StorageFixture> = {
           newRun("c", { definition: "C" }),
           newRun("a2", { definition: "A", createdAt: START + 1 }),
         ]);
-        const claim = (definitions: string[]) =>
-          storage.claimRuns({ engineId: "engine-1", definitions, limit: 10, now: START });
+        const claim = (definitions: string[]) => storage.claimRuns(claimRequest("engine-1", { definitions }));
         assertEqual(await claim([]), []);
         assertEqual(idsOf(await claim(["A", "D"])), ["a", "a2"]);
         assertEqual(idsOf(await claim(["B", "C"])).sort(), ["b", "c"]);
@@ -79,8 +106,7 @@ export const claims: ContractTopic<StorageFixture> = {
           Array.from({ length: 300 }, (_, n) => newRun(`other-${n}`, { definition: "other", createdAt: START + n })),
         );
         await storage.createRuns([newRun("own", { createdAt: START + 300 })]);
-        const request = { engineId: "engine-1", definitions: [DEFINITION], limit: 1, now: START };
-        assertEqual(idsOf(await storage.claimRuns(request)), ["own"]);
+        assertEqual(idsOf(await storage.claimRuns(claimRequest("engine-1", { limit: 1 }))), ["own"]);
       },
     },
     {

@@ -1,18 +1,22 @@
 import assert from "node:assert/strict";
 import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
-import { readPages, type StorageFixture } from "./fixture.js";
+import { expectHistory, readPages, type StorageFixture } from "./fixture.js";
 import {
   artifactRecord,
+  assetRecord,
   attemptRecord,
+  cacheEntry,
   cancelMessage,
   changes,
   ended,
   flush,
   logRecord,
   metricRecord,
+  oneOfEach,
   runState,
   START,
+  stepRecord,
   taskRecord,
 } from "./records.js";
 
@@ -31,6 +35,9 @@ export const commits: ContractTopic<StorageFixture> = {
           logs: [logRecord("run-1", "hello", { data: "j1:[1]" })],
           metrics: [metricRecord("run-1", "rows", 12.5)],
           artifacts: [artifactRecord("run-1", "report", Buffer.from("text"))],
+          steps: [stepRecord("run-1", "load")],
+          assets: [assetRecord("run-1", "rows")],
+          cached: [cacheEntry("key")],
         };
         await fixture.write("run-1", details);
         const stored = await fixture.run("run-1");
@@ -39,6 +46,9 @@ export const commits: ContractTopic<StorageFixture> = {
         assertEqual(await fixture.all("attempts", { runId: "run-1" }), details.attempts);
         assertEqual(await fixture.all("logs", { runId: "run-1" }), details.logs);
         assertEqual(await fixture.all("metrics", { runId: "run-1" }), details.metrics);
+        assertEqual(await fixture.all("steps", { runId: "run-1" }), details.steps);
+        assertEqual(await fixture.all("assets", { runId: "run-1" }), details.assets);
+        assertEqual(await fixture.storage.getCached("key", START), details.cached[0]);
         const { data: _, ...info } = details.artifacts[0]!;
         assertEqual(await fixture.all("artifacts", { runId: "run-1" }), [info]);
       },
@@ -140,6 +150,7 @@ export const commits: ContractTopic<StorageFixture> = {
             logs: [logRecord("run-1", "once")],
             metrics: [metricRecord("run-1", "rows", 1)],
             artifacts: [artifactRecord("run-1", "report", Buffer.from("1"))],
+            assets: [assetRecord("run-1", "rows")],
           }),
         );
         for (const _ of ["first", "again", "and again"]) {
@@ -148,6 +159,7 @@ export const commits: ContractTopic<StorageFixture> = {
         assert.equal((await fixture.all("logs", { runId: "run-1" })).length, 1);
         assert.equal((await fixture.all("metrics", { runId: "run-1" })).length, 1);
         assert.equal((await fixture.all("artifacts", { runId: "run-1" })).length, 1);
+        assert.equal((await fixture.all("assets", { runId: "run-1" })).length, 1);
       },
     },
     {
@@ -207,12 +219,9 @@ export const commits: ContractTopic<StorageFixture> = {
         await fixture.storage.send([cancelMessage("message-1", "stale")]);
         const before = await fixture.run("stale");
         const everything = {
+          ...oneOfEach("stale"),
           run: ended("failed"),
-          tasks: [taskRecord("stale", 0)],
-          attempts: [attemptRecord("stale", 0, 1)],
-          logs: [logRecord("stale", "from the past")],
-          metrics: [metricRecord("stale", "rows", 1)],
-          artifacts: [artifactRecord("stale", "report", Buffer.from("old"))],
+          cached: [cacheEntry("key", { runId: "stale" })],
           consumed: ["message-1"],
         };
         const outcome = await fixture.storage.commit(
@@ -226,10 +235,8 @@ export const commits: ContractTopic<StorageFixture> = {
         );
         assertEqual(outcome, { kind: "ok", fenced: ["stale"] });
         assertEqual(await fixture.run("stale"), before);
-        for (const kind of ["tasks", "attempts", "logs", "metrics", "artifacts"] as const) {
-          assertEqual(await fixture.all(kind, { runId: "stale" }), [], `${kind} of the fenced run`);
-        }
-        assert.equal(await fixture.storage.getArtifact("stale", "report"), undefined);
+        await expectHistory(fixture, "stale", 0);
+        assert.equal(await fixture.storage.getCached("key", START), undefined);
         assertEqual(await fixture.messageIds("engine-1"), ["message-1"]);
         assert.equal((await fixture.all("tasks", { runId: "before" })).length, 1);
         assert.equal((await fixture.all("tasks", { runId: "after" })).length, 1);

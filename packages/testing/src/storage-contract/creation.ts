@@ -13,6 +13,8 @@ export const creation: ContractTopic<StorageFixture> = {
         const run = newRun("run-1", {
           key: "2026-01-01",
           tags: ["eu", "daily"],
+          priority: -3,
+          parent: { runId: "run-0", task: "start", index: [2, 10] },
           schedule: "nightly",
           instant: START - 1_000,
           availableAt: START + 5_000,
@@ -98,6 +100,7 @@ export const creation: ContractTopic<StorageFixture> = {
           newRun("run-4", { key: "old" }),
           newRun("run-5", { key: "new" }),
           newRun("run-6"),
+          newRun("run-1"),
         ]);
         assertEqual(
           answers.map((answer) => [answer.kind, answer.kind === "conflict" ? answer.runId : answer.run.id]),
@@ -108,6 +111,7 @@ export const creation: ContractTopic<StorageFixture> = {
             ["existing", "old"],
             ["existing", "run-3"],
             ["created", "run-6"],
+            ["existing", "run-1"],
           ],
         );
       },
@@ -125,6 +129,44 @@ export const creation: ContractTopic<StorageFixture> = {
         assert.equal(runs.length, 1);
         const ids = answers.map((answer) => (answer.kind === "conflict" ? "conflict" : answer.run.id));
         assertEqual([...new Set(ids)], idsOf(runs));
+      },
+    },
+    {
+      name: "createRuns() gives the existing run for a known id, whatever its key and fingerprint",
+      async check(fixture) {
+        await fixture.register("engine-1");
+        await fixture.storage.createRuns([
+          newRun("run-1", { key: "k", owner: "engine-1" }),
+          newRun("run-2", { key: "taken" }),
+        ]);
+        await fixture.write("run-1", { run: ended("failed") });
+        const existing = await fixture.run("run-1");
+        const again = [
+          newRun("run-1", { key: "k", fingerprint: "other" }),
+          newRun("run-1", { key: "taken", fingerprint: "other" }),
+          newRun("run-1", { key: "free", priority: 9, owner: "engine-1" }),
+          newRun("run-1", { pipeline: "other", params: "j1:2" }),
+        ];
+        assertEqual(
+          await fixture.storage.createRuns(again),
+          again.map(() => ({ kind: "existing", run: existing })),
+        );
+        assertEqual(await fixture.run("run-1"), existing);
+        const [answer] = await fixture.storage.createRuns([newRun("run-3", { key: "free", fingerprint: "other" })]);
+        assert.equal(answer?.kind, "created", "a run that was not made has taken a key");
+      },
+    },
+    {
+      name: "createRuns() makes one run of an id however many ask for it at once",
+      async check(fixture) {
+        const calls = Array.from({ length: 8 }, (_, n) =>
+          fixture.storage.createRuns([newRun("run-1", { fingerprint: `${n}` })]),
+        );
+        const answers = (await Promise.all(calls)).flat();
+        const created = answers.filter(({ kind }) => kind === "created");
+        assert.equal(created.length, 1, `${created.length} calls created the run`);
+        assert.equal(answers.filter(({ kind }) => kind === "existing").length, 7);
+        assert.equal((await fixture.all("runs", {})).length, 1);
       },
     },
     {

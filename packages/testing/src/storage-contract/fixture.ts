@@ -10,7 +10,7 @@ import {
   WeftlineError,
 } from "weftline";
 import { assertEqual } from "../assert-equal.js";
-import { changes, DEFINITION, flush, newRun, START } from "./records.js";
+import { changes, claimRequest, flush, newRun, START } from "./records.js";
 
 /** How an adapter's stores come to be. */
 export interface StorageSource {
@@ -24,6 +24,9 @@ const REAL_LEASE_MS = 400;
 /** As long as nobody may ever wait for its end. */
 const LONG_LEASE_MS = 3_600_000;
 const { setTimeout: startTimeout } = globalThis;
+
+/** The kinds of records that belong to a run. */
+export const OF_RUN = ["tasks", "attempts", "logs", "metrics", "artifacts", "steps", "assets"] as const;
 
 let places = 0;
 
@@ -94,7 +97,7 @@ export class StorageFixture {
   }
 
   claim(engineId: string, limit = 100, storage = this.storage): Promise<readonly RunRecord[]> {
-    return storage.claimRuns({ engineId, definitions: [DEFINITION], limit, now: this.#now });
+    return storage.claimRuns(claimRequest(engineId, { limit, now: this.#now }));
   }
 
   /** A run that `engine-1` has owned from its start, under epoch 1. */
@@ -148,10 +151,33 @@ export async function readPages<Record>(
     assert.ok(page.items.length <= limit, `a page of ${page.items.length} records, and ${limit} were asked for`);
     records.push(...page.items);
     if (page.next === undefined) return records;
-    assert.notEqual(page.items.length, 0, "an empty page that is not the last");
+    assert.equal(page.items.length, limit, "a page that is neither full nor the last");
     cursor = page.next;
   }
   return assert.fail("the listing does not come to an end");
+}
+
+/** Checks, for each query, which records match it: they are told apart by what `read` gives. */
+export async function expectMatches<Kind extends HistoryKind>(
+  fixture: StorageFixture,
+  kind: Kind,
+  read: (record: HistoryKinds[Kind]["record"]) => string,
+  expected: readonly (readonly [query: HistoryKinds[Kind]["query"], matches: readonly string[]])[],
+): Promise<void> {
+  for (const [query, matches] of expected) {
+    const found = (await fixture.all(kind, query)).map(read);
+    assertEqual(found.sort(), [...matches].sort(), `${kind} that match ${JSON.stringify(query)}`);
+    // A filter counts before the page's limit does, not after it.
+    assert.equal((await fixture.all(kind, query, 1)).length, matches.length, `one by one: ${JSON.stringify(query)}`);
+  }
+}
+
+/** Checks how many records of each kind a run has: as many as it has written `oneOfEach()`. */
+export async function expectHistory(fixture: StorageFixture, runId: string, times: number): Promise<void> {
+  for (const kind of OF_RUN) assert.equal((await fixture.all(kind, { runId })).length, times, `${kind} of ${runId}`);
+  const earlier = await fixture.all("tasks", { runId, generation: 1 });
+  assert.equal(earlier.length, times, `tasks of an earlier generation of ${runId}`);
+  assert.equal((await fixture.storage.getArtifact(runId, "report")) !== undefined, times > 0, `bytes of ${runId}`);
 }
 
 export function idsOf(records: readonly { readonly id: string }[]): string[] {

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import type { HistoryKind, HistoryKinds, RunQuery } from "weftline";
+import type { RunQuery } from "weftline";
 import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
-import { idsOf, readPages, rejectsWith, type StorageFixture } from "./fixture.js";
+import { expectMatches, idsOf, OF_RUN, readPages, rejectsWith, type StorageFixture } from "./fixture.js";
 import {
   artifactRecord,
   asCreated,
+  assetRecord,
   attemptRecord,
   changes,
   ended,
@@ -14,10 +15,9 @@ import {
   newRun,
   runState,
   START,
+  stepRecord,
   taskRecord,
 } from "./records.js";
-
-const OF_RUN = ["tasks", "attempts", "logs", "metrics", "artifacts"] as const;
 
 /** A run with 12 records of every kind. */
 async function writeTwelve(fixture: StorageFixture, runId = "run-1"): Promise<void> {
@@ -29,22 +29,9 @@ async function writeTwelve(fixture: StorageFixture, runId = "run-1"): Promise<vo
     logs: twelve.map((n) => logRecord(runId, `${n}`)),
     metrics: twelve.map((n) => metricRecord(runId, `${n}`, n)),
     artifacts: twelve.map((n) => artifactRecord(runId, `${n}`, Uint8Array.of(n))),
+    steps: twelve.map((n) => stepRecord(runId, `${n}`)),
+    assets: twelve.map((n) => assetRecord(runId, `${n}`)),
   });
-}
-
-/** Checks, for each query, which records match it: they are told apart by what `read` gives. */
-async function expectMatches<Kind extends HistoryKind>(
-  fixture: StorageFixture,
-  kind: Kind,
-  read: (record: HistoryKinds[Kind]["record"]) => string,
-  expected: readonly (readonly [query: HistoryKinds[Kind]["query"], matches: readonly string[]])[],
-): Promise<void> {
-  for (const [query, matches] of expected) {
-    const found = (await fixture.all(kind, query)).map(read);
-    assertEqual(found.sort(), [...matches].sort(), `${kind} that match ${JSON.stringify(query)}`);
-    // A filter counts before the page's limit does, not after it.
-    assert.equal((await fixture.all(kind, query, 1)).length, matches.length, `one by one: ${JSON.stringify(query)}`);
-  }
 }
 
 export const history: ContractTopic<StorageFixture> = {
@@ -153,11 +140,12 @@ export const history: ContractTopic<StorageFixture> = {
       name: "list() of runs matches every filter, alone and together",
       async check(fixture) {
         await fixture.register("engine-1");
+        const task = (runId: string, index: readonly number[]) => ({ runId, task: "a", index });
         const details = [
           { id: "a", pipeline: "p", key: "k", tags: ["x"], createdAt: START },
           { id: "b", pipeline: "p", key: "k2", tags: ["x", "y"], createdAt: START + 10 },
-          { id: "c", pipeline: "q", key: "k", tags: [], createdAt: START + 20 },
-          { id: "d", pipeline: "q", tags: ["y x", "X"], createdAt: START + 30 },
+          { id: "c", pipeline: "q", key: "k", tags: [], createdAt: START + 20, parent: task("a", [3]) },
+          { id: "d", pipeline: "q", tags: ["y x", "X"], createdAt: START + 30, parent: task("b", []) },
         ];
         await fixture.storage.createRuns(details.map(({ id, ...rest }) => newRun(id, { owner: "engine-1", ...rest })));
         await fixture.commit(
@@ -172,6 +160,8 @@ export const history: ContractTopic<StorageFixture> = {
           [{ key: "k" }, ["a", "c"]],
           [{ tag: "x" }, ["a", "b"]],
           [{ tag: "y" }, ["b"]],
+          [{ parent: "a" }, ["c"]],
+          [{ parent: "a", pipeline: "p" }, []],
           [{ status: ["failed", "running"] }, ["a", "c"]],
           [{ status: ["queued"] }, ["d"]],
           [{ status: [] }, []],

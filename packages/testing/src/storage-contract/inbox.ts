@@ -1,9 +1,21 @@
 import assert from "node:assert/strict";
-import type { RunMessage } from "weftline";
 import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
-import type { StorageFixture } from "./fixture.js";
-import { cancelMessage, changes, ended, flush, ODD_TEXTS, resumeMessage, runState, START } from "./records.js";
+import { idsOf, type StorageFixture } from "./fixture.js";
+import {
+  cancelMessage,
+  changes,
+  claimRequest,
+  ended,
+  everyOtherMessage,
+  flush,
+  newRun,
+  ODD_TEXTS,
+  rerunMessage,
+  resumeMessage,
+  runState,
+  START,
+} from "./records.js";
 
 const SENT = { kind: "sent" } as const;
 
@@ -14,11 +26,11 @@ export const inbox: ContractTopic<StorageFixture> = {
       name: "receive() gives an engine the messages of its runs, as they were sent",
       async check(fixture) {
         await fixture.owned("run-1");
-        const messages: RunMessage[] = [
-          { id: "m1", runId: "run-1", sentAt: START, kind: "cancel", task: undefined, reason: undefined },
-          { id: "m2", runId: "run-1", sentAt: START + 1, kind: "cancel", task: "task-0", reason: ODD_TEXTS[3] },
-        ];
-        assertEqual(await fixture.storage.send(messages), [SENT, SENT]);
+        const messages = [cancelMessage("cancel", "run-1"), ...everyOtherMessage("run-1")];
+        assertEqual(
+          await fixture.storage.send(messages),
+          messages.map(() => SENT),
+        );
         assertEqual(await fixture.storage.receive("engine-1"), messages);
       },
     },
@@ -133,6 +145,81 @@ export const inbox: ContractTopic<StorageFixture> = {
           ["RUN_ACTIVE", "RUN_ACTIVE", "RUN_FINISHED", "sent", "RUN_ACTIVE"],
         );
         assert.equal((await fixture.run("succeeded")).status, "succeeded");
+      },
+    },
+    {
+      name: "send() of a rerun puts any finished run back to queued, for anybody to claim",
+      async check(fixture) {
+        const statuses = ["succeeded", "failed", "cancelled", "quarantined"] as const;
+        await fixture.owned(...statuses);
+        await fixture.commit("engine-1", ...statuses.map((status) => changes(status, 1, { run: ended(status) })));
+        const reruns = statuses.map((status, place) =>
+          rerunMessage(`rerun-${status}`, status, {
+            sentAt: START + place,
+            tasks: ["task-3", "task-0"],
+            downstream: place % 2 === 0,
+            params: place === 0 ? undefined : `d1:${ODD_TEXTS[place]}`,
+          }),
+        );
+        assertEqual(
+          await fixture.storage.send(reruns),
+          reruns.map(() => SENT),
+        );
+        for (const id of statuses) {
+          const { status, generation, owner } = await fixture.run(id);
+          assertEqual([status, generation, owner], ["queued", 1, undefined]);
+        }
+        await fixture.register("engine-2");
+        const claimed = await fixture.claim("engine-2");
+        assertEqual(claimed.map(({ id, epoch }) => [id, epoch]).sort(), statuses.map((status) => [status, 2]).sort());
+        assertEqual(await fixture.storage.receive("engine-2"), reruns);
+      },
+    },
+    {
+      name: "send() of a rerun is refused while the run has not ended",
+      async check(fixture) {
+        const statuses = ["running", "waiting", "paused"] as const;
+        await fixture.owned("queued", ...statuses, "ended");
+        await fixture.commit(
+          "engine-1",
+          ...statuses.map((status) => changes(status, 1, { run: runState(status) })),
+          changes("ended", 1, { run: ended("succeeded") }),
+        );
+        const ids = ["queued", ...statuses, "no-such-run", "ended", "ended"];
+        const answers = await fixture.storage.send(ids.map((id, place) => rerunMessage(`m${place}`, id)));
+        assertEqual(
+          answers.map((answer) => (answer.kind === "sent" ? "sent" : answer.code)),
+          ["RUN_ACTIVE", "RUN_ACTIVE", "RUN_ACTIVE", "RUN_ACTIVE", "RUN_UNKNOWN", "sent", "RUN_ACTIVE"],
+        );
+        assertEqual(await fixture.messageIds("engine-1"), []);
+      },
+    },
+    {
+      name: "send() refuses everything but a resume or rerun of a run that has ended",
+      async check(fixture) {
+        await fixture.owned("run-1");
+        await fixture.write("run-1", { run: ended("failed") });
+        const before = await fixture.run("run-1");
+        const answers = await fixture.storage.send([cancelMessage("cancel", "run-1"), ...everyOtherMessage("run-1")]);
+        for (const answer of answers) assertEqual(answer, { kind: "refused", code: "RUN_FINISHED" });
+        assertEqual(await fixture.run("run-1"), before);
+        await fixture.storage.send([rerunMessage("rerun", "run-1")]);
+        await fixture.claim("engine-1");
+        assertEqual(await fixture.messageIds("engine-1"), ["rerun"]);
+      },
+    },
+    {
+      name: "send() of a whole run's cancel makes one that is to start later due at once, and no other message does",
+      async check(fixture) {
+        await fixture.register("engine-1");
+        await fixture.storage.createRuns([newRun("run-1", { availableAt: START + 3_600_000 })]);
+        await fixture.storage.send(everyOtherMessage("run-1"));
+        const now = START + 1_000;
+        assertEqual(await fixture.storage.claimRuns(claimRequest("engine-1", { now })), []);
+        await fixture.storage.send([cancelMessage("cancel", "run-1", { sentAt: now })]);
+        const claimed = await fixture.storage.claimRuns(claimRequest("engine-1", { now }));
+        assertEqual(idsOf(claimed), ["run-1"]);
+        assert.ok((await fixture.messageIds("engine-1")).includes("cancel"));
       },
     },
     {

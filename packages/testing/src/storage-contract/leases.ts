@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import { idsOf, type StorageFixture } from "./fixture.js";
-import { changes, DEFINITION, ended, flush, runState, START } from "./records.js";
+import { changes, claimRequest, ended, flush, runState, START } from "./records.js";
 
 export const leases: ContractTopic<StorageFixture> = {
   name: "leases",
@@ -75,8 +75,7 @@ export const leases: ContractTopic<StorageFixture> = {
         await fixture.owned("run-1");
         await fixture.register("engine-2");
         const now = START + 10 * 365 * 86_400_000;
-        const request = { engineId: "engine-2", definitions: [DEFINITION], limit: 10, now };
-        assertEqual(await fixture.storage.claimRuns(request), []);
+        assertEqual(await fixture.storage.claimRuns(claimRequest("engine-2", { now })), []);
       },
     },
     {

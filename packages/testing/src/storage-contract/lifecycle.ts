@@ -2,7 +2,18 @@ import assert from "node:assert/strict";
 import type { Storage } from "weftline";
 import type { ContractTopic } from "../contract-case.js";
 import { rejectsWith, type StorageFixture } from "./fixture.js";
-import { cancelMessage, changes, flush, newRun, runState, START, scheduleRecord } from "./records.js";
+import {
+  cancelMessage,
+  changes,
+  claimRequest,
+  definitionRecord,
+  flush,
+  keyedSignal,
+  newRun,
+  runState,
+  START,
+  scheduleRecord,
+} from "./records.js";
 
 /** Every method but `listen`, which not every store has, called as an engine would. */
 function everyCall(storage: Storage): Readonly<Record<string, () => Promise<unknown>>> {
@@ -11,18 +22,23 @@ function everyCall(storage: Storage): Readonly<Record<string, () => Promise<unkn
     renewLease: () => storage.renewLease("engine-1", 1_000),
     releaseLease: () => storage.releaseLease("engine-1"),
     createRuns: () => storage.createRuns([newRun("run-1")]),
-    claimRuns: () => storage.claimRuns({ engineId: "engine-1", definitions: [], limit: 1, now: START }),
+    claimRuns: () => storage.claimRuns(claimRequest("engine-1")),
     loadRun: () => storage.loadRun("run-1", page),
     commit: () => storage.commit(flush("flush-1", "engine-1", changes("run-1", 1, { run: runState("running") }))),
     send: () => storage.send([cancelMessage("message-1", "run-1")]),
+    sendSignals: () => storage.sendSignals([keyedSignal("signal-1", "key")]),
     receive: () => storage.receive("engine-1"),
     nextWake: () => storage.nextWake(START),
     getRun: () => storage.getRun("run-1"),
     list: () => storage.list("runs", {}, page),
     getArtifact: () => storage.getArtifact("run-1", "report"),
+    getCached: () => storage.getCached("key", START),
+    putDefinitions: () => storage.putDefinitions([definitionRecord("hash-1")]),
+    getDefinition: () => storage.getDefinition("hash-1"),
     schedules: () => storage.schedules(),
     putSchedules: () => storage.putSchedules([scheduleRecord("nightly")]),
     fire: () => storage.fire({ schedule: "nightly", expected: START, next: undefined, run: undefined }),
+    deleteRun: () => storage.deleteRun("run-1"),
     prune: () => storage.prune({ before: START, limit: 1 }),
   };
 }

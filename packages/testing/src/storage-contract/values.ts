@@ -1,9 +1,18 @@
 import assert from "node:assert/strict";
-import type { ErrorRecord } from "weftline";
+import type { ErrorRecord, Wait } from "weftline";
 import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import type { StorageFixture } from "./fixture.js";
-import { artifactRecord, attemptRecord, ended, logRecord, metricRecord, ODD_TEXTS, taskRecord } from "./records.js";
+import {
+  artifactRecord,
+  attemptRecord,
+  ended,
+  logRecord,
+  metricRecord,
+  ODD_TEXTS,
+  START,
+  taskRecord,
+} from "./records.js";
 
 const MEBIBYTE = 2 ** 20;
 
@@ -20,7 +29,7 @@ export const values: ContractTopic<StorageFixture> = {
       async check(fixture) {
         await fixture.owned("run-1");
         const tasks = ODD_TEXTS.map((text, place) =>
-          taskRecord("run-1", place, { output: `j1:${JSON.stringify(text)}`, reason: text }),
+          taskRecord("run-1", place, { output: `j1:${JSON.stringify(text)}`, reason: text, warning: text }),
         );
         const logs = ODD_TEXTS.map((text) => logRecord("run-1", text, { data: `d1:${text}` }));
         const metrics = ODD_TEXTS.map((text, place) => metricRecord("run-1", text, place));
@@ -28,6 +37,26 @@ export const values: ContractTopic<StorageFixture> = {
         assertEqual(await fixture.all("tasks", { runId: "run-1" }), tasks);
         assertEqual(await fixture.all("logs", { runId: "run-1" }), logs);
         assertEqual(await fixture.all("metrics", { runId: "run-1" }), metrics);
+      },
+    },
+    {
+      name: "what a task waits for and where its output came from come back as they were",
+      async check(fixture) {
+        await fixture.owned("run-1");
+        const waits: Wait[] = [
+          { kind: "sleep", until: START + 9_000 },
+          { kind: "poll", until: START + 9_000, probes: 3 },
+          { kind: "signal", key: undefined },
+          { kind: "signal", key: "order 4711" },
+          { kind: "run", runId: "run-2", params: "j1: { }" },
+        ];
+        const tasks = [
+          ...waits.map((wait, place) => taskRecord("run-1", place, { status: "waiting", output: undefined, wait })),
+          taskRecord("run-1", 10, { wait: waits[4], warning: "one page was missing" }),
+          taskRecord("run-1", 11, { attempts: 0, cachedFrom: "run-0" }),
+        ];
+        await fixture.write("run-1", { tasks });
+        assertEqual(await fixture.all("tasks", { runId: "run-1" }), tasks);
       },
     },
     {
