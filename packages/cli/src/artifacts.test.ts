@@ -47,6 +47,7 @@ const artifact = (name: string, text: string) => ({
   runId: "r",
   task: "t",
   index: [],
+  generation: 1,
   attempt: 1,
   at: 0,
   name,

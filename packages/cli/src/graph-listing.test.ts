@@ -54,3 +54,50 @@ it("listGraph() of a single task", () => {
     "
   `);
 });
+
+it("listGraph() of groups and of tasks that wait", () => {
+  const child = pipeline("child", (p) => {
+    p.task("x", () => 1);
+  });
+  const all = pipeline("all", (p) => {
+    const shops = p.task("shops", { produces: "shops", pool: "db", slots: 2 }, () => ["a"]);
+    const shop = p.group(
+      "shop",
+      { over: shops, concurrency: 2, retry: { attempts: 2, delay: "1s", backoff: "fixed" } },
+      (g) => {
+        const load = g.task("load", { cache: { key: () => 1, ttl: "1d" } }, () => 1);
+        g.group("fit", (h) => {
+          const a = h.task("a", { needs: { load } }, () => 1);
+          h.task("b", { needs: { a }, rateLimit: { limit: 3, per: "1m" } }, () => 1);
+        });
+        return { load };
+      },
+    );
+    const answer = p.signal("approve", { key: () => "k", after: [shop] });
+    p.sleep("rest", "90s");
+    p.sleepUntil("dawn", { at: () => 1 });
+    p.poll("file", { every: "10s", after: [answer] }, () => true);
+    p.run("child", child, { after: [shop] });
+    p.check("enough", { needs: { shops }, severity: "warning", expect: { "output.passed": { min: 0 } } }, () => true);
+    p.task("clean", { needs: { shops }, after: [shop], teardown: { failRun: true } }, () => 1);
+  });
+  expect(`\n${listGraph(all)}`).toMatchInlineSnapshot(`
+    "
+    all: 11 tasks and 2 groups in 4 steps, 9 edges
+
+    1      shops           pool db (2 slots); produces shops
+           rest            sleeps 90s
+           dawn            sleeps until a moment
+    2      shop            ← shops; group for each item; 2 at once; 2 attempts (1s apart)
+    2.1      shop.load     cached for 1d
+    2.2      shop.fit      group
+    2.2.1      shop.fit.a  ← shop.load
+    2.2.2      shop.fit.b  ← shop.fit.a; 3 starts in 1m
+           enough          ← shops; check that only warns; expects output.passed
+    3      approve         ← (shop); waits for a signal to it or its key
+           child           ← (shop); runs pipeline child
+           clean           ← shops, (shop); teardown that may fail the run
+    4      file            ← (approve); looks every 10s
+    "
+  `);
+});

@@ -6,6 +6,7 @@ import { createJiti } from "jiti";
 import * as weftline from "weftline";
 import { closest } from "./closest.js";
 import { UsageError } from "./errors.js";
+import { type FileEngineOptions, loadEngineOptions, loadResources } from "./load-engine.js";
 import { describeLoadError } from "./load-error.js";
 import { plainLine, shortList } from "./text.js";
 
@@ -17,8 +18,10 @@ export interface LoadedFile {
   readonly name: string;
   /** Every pipeline it exports, once. */
   readonly pipelines: readonly Pipeline[];
-  /** What it lends to its tasks: its export `resources`, called if it is a function. */
+  /** What it lends to its tasks: its export `resources`, called if it is a function; else what its `engine` has. */
   loadResources(): Promise<object>;
+  /** What it says about its engine: its exports `engine` and `storage`. Asked once, however often it is called. */
+  loadEngineOptions(): Promise<FileEngineOptions>;
 }
 
 /**
@@ -35,7 +38,14 @@ export async function loadPipelines(file: string, cwd: string): Promise<LoadedFi
   const pipelines = findPipelines(exports);
   if (pipelines.length === 0) throw new UsageError(`Cannot find a pipeline in ${name}: ${describeExports(exports)}.`);
   checkIds(pipelines, name);
-  return { name, pipelines, loadResources: () => loadResources(exports, name) };
+  let options: Promise<FileEngineOptions> | undefined;
+  const engineOptions = () => (options ??= loadEngineOptions(exports, name));
+  return {
+    name,
+    pipelines,
+    loadResources: async () => (await loadResources(exports, name)) ?? (await engineOptions()).resources ?? {},
+    loadEngineOptions: engineOptions,
+  };
 }
 
 /**
@@ -144,20 +154,4 @@ function describeExports(exports: Record<string, unknown>): string {
 function kindOf(value: unknown): string {
   if (value === null) return "null";
   return Array.isArray(value) ? "list" : typeof value;
-}
-
-async function loadResources(exports: Record<string, unknown>, name: string): Promise<object> {
-  const exported = exports.resources;
-  let resources: unknown;
-  try {
-    resources = await (typeof exported === "function" ? exported() : exported);
-  } catch (thrown) {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    throw new UsageError(`Cannot get the resources of ${name}: ${reason}`, { cause: thrown });
-  }
-  if (resources === undefined) return {};
-  if (isObject(resources)) return resources;
-  throw new UsageError(
-    `Cannot use the export "resources" of ${name}: it is no object and no function that returns one.`,
-  );
 }

@@ -203,6 +203,21 @@ describe("weftline run", () => {
     expect((globalThis as { disposals?: number }).disposals).toBe(1);
   });
 
+  it("runs on the engine that the file describes", async () => {
+    const file = `import { inProcess, pipeline } from "weftline";
+      export const a = pipeline("a", (p) => {
+        const lent = p.task("x", { pool: "gpu", executor: "cpu" }, ({ resources }: any) => resources.n);
+        return { lent };
+      });
+      export const engine = async () => ({ pools: { gpu: 1 }, executors: { cpu: inProcess() }, resources: { n: 5 } });`;
+    const io = fakeIo({ cwd: tempProject({ "e.ts": file }) });
+    expect(await main(["run", "e.ts"], io)).toBe(0);
+    expect(io.out()).toContain("{ lent: 5 }");
+    const without = fakeIo({ cwd: tempProject({ "e.ts": file.replace("const engine", "const other") }) });
+    expect(await main(["run", "e.ts"], without)).toBe(2);
+    expect(without.err()).toContain('asks for pool "gpu"');
+  });
+
   it("writes artifacts into the folder and nowhere else", async () => {
     const { code, out, folder } = await weftline("run p.ts good --artifacts out/files");
     expect(code).toBe(0);
@@ -289,11 +304,28 @@ describe("weftline graph", () => {
 });
 
 describe("weftline", () => {
-  it.each(["--help", "help", "run --help", "help graph"])("%s is help", async (args) => {
-    const { code, out, err } = await weftline(args);
-    expect({ code, err }).toEqual({ code: 0, err: "" });
-    expect(out).toMatchSnapshot();
-  });
+  const commands = [
+    "runs",
+    "show",
+    "logs",
+    "explain",
+    "resume",
+    "rerun",
+    "cancel",
+    "pause",
+    "signal",
+    "delete",
+    "diff",
+  ];
+
+  it.each(["--help", "help", "run --help", "help graph", ...commands.map((name) => `${name} --help`)])(
+    "%s is help",
+    async (args) => {
+      const { code, out, err } = await weftline(args);
+      expect({ code, err }).toEqual({ code: 0, err: "" });
+      expect(out).toMatchSnapshot();
+    },
+  );
 
   it("--version prints the version", async () => {
     expect((await weftline("--version")).out).toMatch(/^\d+\.\d+\.\d+\n$/);
@@ -311,6 +343,13 @@ describe("weftline", () => {
     ["run p.ts goood", 'Did you mean "good"?'],
     ["run none.ts", "no such file"],
     ["run p.ts with-params --params {", "Cannot read --params as JSON"],
+    ["runs p.ts", "Cannot look at runs of p.ts: it exports no storage, so its runs are kept in memory"],
+    ["resume p.ts last", "export const storage = …"],
+    ["rerun p.ts last", "required option '--from <tasks>' not specified"],
+    ["rerun p.ts last --from ,", "Give at least one name."],
+    ["cancel p.ts last --task a --index x", "Give the index of an item"],
+    ["logs p.ts last --level loud", "Use debug, info, warn, error."],
+    ["diff p.ts --run last p.ts", "not both"],
     ["graph p.ts good --format svg", "Allowed choices are tree, mermaid, dot."],
   ])("%s is a usage error", async (args, expected) => {
     const { code, out, err } = await weftline(args);

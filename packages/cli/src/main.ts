@@ -1,7 +1,14 @@
 import { Command, CommanderError } from "commander";
 import packageJson from "../package.json" with { type: "json" };
+import { addDiffCommand } from "./commands/diff.js";
+import { addExplainCommand } from "./commands/explain.js";
 import { addGraphCommand } from "./commands/graph.js";
+import { addLogsCommand } from "./commands/logs.js";
+import { addMessageCommands } from "./commands/messages.js";
+import { addRerunCommand, addResumeCommand } from "./commands/resume.js";
 import { addRunCommand } from "./commands/run.js";
+import { addRunsCommand } from "./commands/runs.js";
+import { addShowCommand } from "./commands/show.js";
 import { describeThrown, EXIT_CODES, isUsageError } from "./errors.js";
 import type { CliIo } from "./io.js";
 
@@ -45,5 +52,13 @@ function makeProgram(io: CliIo, exit: (code: number) => void): Command {
     .addHelpText("after", "\nMore about a command and its exit codes: weftline <command> --help");
   addRunCommand(program, io, exit);
   addGraphCommand(program, io, exit);
+  addRunsCommand(program, io, exit);
+  addShowCommand(program, io, exit);
+  addLogsCommand(program, io, exit);
+  addExplainCommand(program, io, exit);
+  addResumeCommand(program, io, exit);
+  addRerunCommand(program, io, exit);
+  addMessageCommands(program, io, exit);
+  addDiffCommand(program, io, exit);
   return program;
 }

@@ -83,6 +83,12 @@ export function exactDuration(ms: number): string {
   return `${ms / length}${unit}`;
 }
 
+/** A moment as people and programs read it, to the second: `2026-11-22T21:04:34Z`. */
+export function moment(at: number): string {
+  const date = new Date(at);
+  return Number.isNaN(date.getTime()) ? String(at) : `${date.toISOString().slice(0, -5)}Z`;
+}
+
 export function bytes(size: number): string {
   if (size < 1_000) return `${size} B`;
   if (size < 999_950) return `${(size / 1_000).toFixed(1)} kB`;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type NamedEvent, pipeline } from "weftline";
-import { eventsAt } from "../testing/events.js";
+import { eventsAt, START } from "../testing/events.js";
 import { plainView } from "./plain-view.js";
 import { ProgressModel } from "./progress-model.js";
 
@@ -77,6 +77,29 @@ describe("plainView()", () => {
          0.80s  train[799]  ▸ 800/1000 items
          0.90s  train[899]  ▸ 900/1000 items
          1.00s  train[999]  ▸ 1000/1000 items
+      "
+    `);
+  });
+
+  it("tells what waits and until when, pauses, warnings and outputs from the cache", () => {
+    const status = (ms: number, status: string) =>
+      ({ name: "run:status", runId: "run", pipeline: "p", at: START + ms, status }) as NamedEvent;
+    const text = print([
+      eventsAt(0).runStarted(),
+      eventsAt(0).waiting("fetch", { kind: "poll", until: Date.UTC(2026, 0, 2), probes: 2 }),
+      status(1, "waiting"),
+      status(2, "paused"),
+      status(3, "running"),
+      eventsAt(5).finished("fetch", "succeeded", 5, { cachedFrom: "other", warning: "few rows" }),
+      eventsAt(6).waiting("report", { kind: "run", runId: "child", params: "" }),
+    ]);
+    expect(text).toMatchInlineSnapshot(`
+      "
+         0.00s  fetch       ◷ looks again at 2026-01-02T00:00:00Z, 2 looks so far
+         0.00s  ‖ the run is paused
+         0.00s  ▸ the run goes on
+         0.01s  fetch       ✓ succeeded, 5ms, from cache, warning: few rows
+         0.01s  report      ◷ waits for run child
       "
     `);
   });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { pipeline } from "weftline";
 import { applyAll, eventsAt, START } from "../testing/events.js";
-import { countFinished, ProgressModel } from "./progress-model.js";
+import { countFinished } from "./instance.js";
+import { ProgressModel, type StoredTask } from "./progress-model.js";
 
 const sample = pipeline("p", (p) => {
   const report = p.task("report", () => 1);
@@ -114,5 +115,40 @@ describe("ProgressModel", () => {
       eventsAt(0).finished("other", "failed", 1),
     ]);
     expect(model.countTasks()).toEqual(new Map([["pending", 3]]));
+  });
+
+  it("takes over what storage has, and what begins anew of it", () => {
+    const record = (task: string, index: readonly number[], facts: Partial<StoredTask>): StoredTask =>
+      ({
+        task,
+        index,
+        status: "succeeded",
+        attempts: 1,
+        startedAt: START,
+        finishedAt: START + 5,
+        ...facts,
+      }) as StoredTask;
+    const records = [
+      record("list", [], { warning: "few", cachedFrom: "r0" }),
+      record("train", [], { status: "failed", items: 3 }),
+      record("train", [0], {}),
+      record("train", [1], { status: "failed", error: { name: "Error", message: "x" } }),
+    ];
+    const model = new ProgressModel(sample);
+    model.restore(records);
+    expect(model.warnings).toEqual([{ task: "list", index: [], warning: "few" }]);
+    expect(model.cached).toEqual(["list"]);
+    expect(model.task("train")!.items).toMatchObject({
+      total: 3,
+      finished: new Map([
+        ["succeeded", 1],
+        ["failed", 1],
+      ]),
+    });
+    model.apply(eventsAt(9).started("train", { index: [1], attempt: 2 }));
+    model.apply(eventsAt(9).finished("train", "succeeded", 1, { index: [1], attempt: 2 }));
+    expect(model.task("train")!.items!.finished).toEqual(new Map([["succeeded", 2]]));
+    model.refresh(records);
+    expect(countFinished(model.task("train")!.items!)).toBe(2);
   });
 });

@@ -1,92 +1,136 @@
-import type { ErrorRecord, LogLevel, NamedEvent, Pipeline, RunStatus, TaskEvent, TaskStatus } from "weftline";
+import {
+  type ErrorRecord,
+  type NamedEvent,
+  type Pipeline,
+  type RunStatus,
+  type TaskEvent,
+  type TaskInfo,
+  type TaskStatus,
+  taskName,
+} from "weftline";
+import {
+  addLog,
+  begin,
+  findItem,
+  finishItem,
+  type Instance,
+  instancesInside,
+  isFinal,
+  itemsOf,
+  Layout,
+  moveItem,
+  newInstance,
+  reset,
+} from "./instance.js";
 
-type TaskDefinition = Pipeline["plan"]["tasks"][number];
 type Named<Name extends NamedEvent["name"]> = Extract<NamedEvent, { name: Name }>;
 
-export interface LogLine {
-  readonly level: LogLevel;
-  readonly message: string;
-}
+/** What storage says of a task: as much of it as the picture shows. */
+export type StoredTask = Omit<TaskInfo, "output">;
 
-/** Where a task, or one item of a map, stands. Times are epoch milliseconds. */
-export interface Instance {
-  readonly task: TaskDefinition;
-  /** Empty for a task, `[3]` for the fourth item of a map. */
+/** What was not as expected although it succeeded. */
+export interface WarningReport {
+  readonly task: string;
   readonly index: readonly number[];
-  status: TaskStatus;
-  attempt: number;
-  /** When its first attempt began, or its list was known. */
-  startedAt: number | undefined;
-  finishedAt: number | undefined;
-  /** When the next attempt is due, while `retrying`. */
-  retryAt: number | undefined;
-  error: ErrorRecord | undefined;
-  reason: string | undefined;
-  /** What the attempt said last about how far it is. */
-  progress: { readonly fraction: number; readonly message: string | undefined } | undefined;
-  /** The last lines it logged. */
-  readonly logs: LogLine[];
+  readonly warning: string;
 }
 
-/** The items of a map: all of them as numbers, one by one only those that are worth a line. */
-export interface Items {
-  /** `undefined` until the list is known. */
-  total: number | undefined;
-  readonly finished: Map<TaskStatus, number>;
-  /** By index. */
-  readonly running: Map<string, Instance>;
-  /** Waiting for their next attempt, by index. */
-  readonly retrying: Map<string, Instance>;
-  /** Those that failed, in the order of their ends; at most {@link MAX_FAILED_ITEMS}. */
-  readonly failed: Instance[];
-}
-
-export interface TaskProgress extends Instance {
-  /** Of a map, once it has begun. */
-  items: Items | undefined;
-}
-
-const MAX_LOG_LINES = 5;
-const MAX_FAILED_ITEMS = 100;
+const MAX_NOTED = 100;
 
 /** Where a run stands, as its events tell. It keeps no more of a map with a million items than of one with a thousand. */
 export class ProgressModel {
   readonly pipeline: Pick<Pipeline, "id" | "plan">;
-  /** In topological order. */
-  readonly tasks: readonly TaskProgress[];
+  /** Those that stand in no group, in topological order; the others are inside these. */
+  readonly roots: readonly Instance[];
+  /** All but those in mapped groups, which are there once for each item; groups before what is in them. */
+  readonly tasks: readonly Instance[];
   status: RunStatus = "queued";
   startedAt: number | undefined;
   finishedAt: number | undefined;
   error: ErrorRecord | undefined;
-  readonly #byId: ReadonlyMap<string, TaskProgress>;
+  /** The first of them, in the order of their ends. */
+  readonly warnings: WarningReport[] = [];
+  /** Tasks and items whose outputs were taken from earlier runs; the first of them. */
+  readonly cached: string[] = [];
+  readonly #layout: Layout;
+  readonly #byId: ReadonlyMap<string, Instance>;
 
   constructor(pipeline: Pick<Pipeline, "id" | "plan">) {
-    const { tasks, rank } = pipeline.plan;
     this.pipeline = pipeline;
-    this.tasks = [...tasks]
-      .sort((a, b) => rank[a.position]! - rank[b.position]!)
-      .map((task) => ({ ...newInstance(task, []), items: undefined }));
+    this.#layout = new Layout(pipeline.plan);
+    this.roots = instancesInside(this.#layout, -1, []);
+    this.tasks = flatten(this.roots);
     this.#byId = new Map(this.tasks.map((task) => [task.task.id, task]));
   }
 
-  task(id: string): TaskProgress | undefined {
+  /** A task that is there once. */
+  task(id: string): Instance | undefined {
     return this.#byId.get(id);
   }
 
-  /** A task, or an item of a map that runs, waits for its next attempt or failed. */
+  /** A task, or an item of a list that runs, waits for its next attempt or failed. */
   find(task: string, index: readonly number[]): Instance | undefined {
-    const own = this.#byId.get(task);
-    if (index.length === 0) return own;
-    const key = index.join();
-    const { running, retrying, failed } = own?.items ?? {};
-    return running?.get(key) ?? retrying?.get(key) ?? failed?.find((item) => item.index.join() === key);
+    return this.#locate(task, index, false);
   }
 
-  /** How many tasks have each status, items not counted. */
+  /** The list that an item belongs to. */
+  listOf(task: string, index: readonly number[]): Instance | undefined {
+    const position = this.pipeline.plan.positions.get(task);
+    if (position === undefined || index.length <= this.pipeline.plan.depth[position]!) return undefined;
+    return this.#locate(task, index.slice(0, -1), false);
+  }
+
+  /** Every list that an item, or a task inside a mapped group, stands in: its own first. */
+  listsAround(task: string, index: readonly number[]): readonly Instance[] {
+    const { positions, depth, parent, tasks } = this.pipeline.plan;
+    const lists = [this.listOf(task, index)];
+    for (let at = positions.get(task) ?? -1; at >= 0 && depth[at]! > 0; at = parent[at]!) {
+      const group = parent[at]!;
+      if (tasks[group]!.isMapped) lists.push(this.find(tasks[group]!.id, index.slice(0, depth[group]!)));
+    }
+    return lists.filter((list) => list !== undefined);
+  }
+
+  /** How many tasks have each status, neither items nor groups counted, unless these are mapped. */
   countTasks(): ReadonlyMap<TaskStatus, number> {
     const counts = new Map<TaskStatus, number>();
-    for (const { status } of this.tasks) counts.set(status, (counts.get(status) ?? 0) + 1);
+    for (const { status } of this.counted()) counts.set(status, (counts.get(status) ?? 0) + 1);
     return counts;
+  }
+
+  /** The tasks that make up the run's size. */
+  counted(): readonly Instance[] {
+    return this.tasks.filter(({ task }) => task.kind !== "group" || task.isMapped);
+  }
+
+  /** Takes over where the tasks stood when the events began. The records of a list come before those of its items. */
+  restore(records: readonly StoredTask[]): void {
+    for (const record of records) {
+      const instance = this.#locate(record.task, record.index, true);
+      if (instance) this.#restoreOne(instance, record);
+    }
+  }
+
+  /** Forgets what the events said of the tasks, but for their logs, and takes over the records instead. */
+  refresh(records: readonly StoredTask[]): void {
+    this.roots.forEach(reset);
+    this.warnings.length = 0;
+    this.cached.length = 0;
+    this.restore(records);
+  }
+
+  #restoreOne(instance: Instance, record: StoredTask): void {
+    const list = this.listOf(record.task, record.index);
+    const { status, startedAt, finishedAt, retryAt, wait, error, reason, warning, cachedFrom } = record;
+    const state = { status, attempt: record.attempts, startedAt, finishedAt, retryAt, error, reason };
+    Object.assign(instance, { ...state, wait: status === "waiting" ? wait : undefined, warning, cachedFrom });
+    this.#note(instance);
+    if (record.items !== undefined && instance.items === undefined) itemsOf(instance).total = record.items;
+    if (list === undefined) return;
+    const items = itemsOf(list);
+    if (isFinal(status)) finishItem(items, instance);
+    else if (status === "retrying") moveItem(items, instance, "retrying");
+    else if (status === "pending" || status === "ready") items.running.delete(instance.index.join());
   }
 
   /** Takes in what happened. Events of tasks it does not know change nothing. */
@@ -95,6 +139,10 @@ export class ProgressModel {
       case "run:started":
         this.status = "running";
         this.startedAt ??= event.at;
+        this.finishedAt = undefined;
+        return;
+      case "run:status":
+        this.status = event.status;
         return;
       case "run:finished":
         this.status = event.status;
@@ -105,6 +153,14 @@ export class ProgressModel {
         return this.#expanded(event);
       case "task:started":
         return this.#started(event);
+      case "task:waiting": {
+        const instance = this.#locate(event.task, event.index, false);
+        if (instance) {
+          begin(instance, event.at);
+          Object.assign(instance, { status: "waiting", wait: event.wait, progress: undefined });
+        }
+        return;
+      }
       case "task:retrying":
         return this.#retrying(event);
       case "task:finished":
@@ -115,40 +171,47 @@ export class ProgressModel {
         return;
       }
       case "task:log": {
-        const instance = this.#live(event);
-        if (!instance) return;
-        if (instance.logs.length === MAX_LOG_LINES) instance.logs.shift();
-        instance.logs.push({ level: event.level, message: event.message });
+        const instance = this.#locate(event.task, event.index, true);
+        if (instance) addLog(instance, event);
         return;
       }
     }
   }
 
-  #expanded({ task, items, at }: Named<"task:expanded">): void {
-    const map = this.#byId.get(task);
-    if (!map) return;
-    begin(map, at);
-    itemsOf(map).total = items;
+  #expanded({ task, index, items, at }: Named<"task:expanded">): void {
+    const list = this.#locate(task, index, true);
+    if (!list) return;
+    begin(list, at);
+    itemsOf(list).total = items;
   }
 
   #started(event: Named<"task:started">): void {
-    const instance = this.#live(event);
+    const instance = this.#locate(event.task, event.index, true);
     if (!instance) return;
+    // All tasks of a group that is tried again run again.
+    if (instance.task.kind === "group" && event.attempt > 1) instance.inside.forEach(reset);
     begin(instance, event.at);
-    Object.assign(instance, { attempt: event.attempt, retryAt: undefined, progress: undefined });
-    const map = this.#byId.get(event.task)!;
-    if (map === instance) return;
-    move(instance, itemsOf(map).retrying, itemsOf(map).running);
+    const cleared = {
+      retryAt: undefined,
+      progress: undefined,
+      error: undefined,
+      reason: undefined,
+      warning: undefined,
+    };
+    Object.assign(instance, { attempt: event.attempt, ...cleared });
+    const list = this.#listOf(event);
+    if (list === undefined) return;
+    moveItem(itemsOf(list), instance, "running");
     // Its list is being worked on, whether or not the event that says so has come.
-    if (map.status === "pending") begin(map, event.at);
+    if (list.status === "pending") begin(list, event.at);
   }
 
   #retrying(event: Named<"task:retrying">): void {
-    const instance = this.#live(event);
+    const instance = this.#locate(event.task, event.index, true);
     // It is announced once it is stored, which may be after the next attempt has begun.
     if (!instance || event.attempt < instance.attempt) return;
-    const { items } = this.#byId.get(event.task)!;
-    if (items && event.index.length > 0) move(instance, items.running, items.retrying);
+    const list = this.#listOf(event);
+    if (list) moveItem(itemsOf(list), instance, "retrying");
     instance.status = "retrying";
     instance.retryAt = event.retryAt;
     instance.error = event.error;
@@ -156,79 +219,65 @@ export class ProgressModel {
   }
 
   #finished(event: Named<"task:finished">): void {
-    const instance = this.#live(event);
+    const instance = this.#locate(event.task, event.index, true);
     if (!instance) return;
-    const { status, at, attempt, error, reason } = event;
-    Object.assign(instance, {
-      status,
-      attempt,
-      error,
-      reason,
-      finishedAt: at,
-      retryAt: undefined,
-      progress: undefined,
-    });
-    const map = this.#byId.get(event.task)!;
-    if (map !== instance) finishItem(itemsOf(map), instance);
+    const { status, at, attempt, error, reason, warning, cachedFrom } = event;
+    const cleared = { retryAt: undefined, wait: undefined, progress: undefined };
+    Object.assign(instance, { status, attempt, error, reason, warning, cachedFrom, finishedAt: at, ...cleared });
+    this.#note(instance);
+    const list = this.#listOf(event);
+    if (list) finishItem(itemsOf(list), instance);
   }
 
-  /** The instance an event is about; an item is taken note of when it is first heard of. */
-  #live({ task, index }: TaskEvent): Instance | undefined {
-    const own = this.#byId.get(task);
-    if (!own || index.length === 0) return own;
-    const { running, retrying } = itemsOf(own);
-    const key = index.join();
-    const known = running.get(key) ?? retrying.get(key);
-    if (known) return known;
-    const item = newInstance(own.task, index);
-    running.set(key, item);
+  #note({ task: { id }, index, warning, cachedFrom }: Instance): void {
+    if (warning !== undefined && this.warnings.length < MAX_NOTED) this.warnings.push({ task: id, index, warning });
+    if (cachedFrom !== undefined && this.cached.length < MAX_NOTED) this.cached.push(taskName(id, index));
+  }
+
+  #listOf({ task, index }: TaskEvent): Instance | undefined {
+    return this.listOf(task, index);
+  }
+
+  /** @param isNew - An item of the task itself may be one that was not heard of so far; of groups around it they are known. */
+  #locate(id: string, index: readonly number[], isNew: boolean): Instance | undefined {
+    const { plan } = this.pipeline;
+    const position = plan.positions.get(id);
+    if (position === undefined) return undefined;
+    const whole = plan.depth[position] === 0 ? this.#byId.get(id) : this.#inGroups(position, index);
+    if (whole === undefined || index.length <= plan.depth[position]!) return whole;
+    const known = findItem(whole.items, index);
+    if (known || !isNew) return known;
+    const item = newInstance(whole.task, index, this.#layout);
+    item.status = "running";
+    itemsOf(whole).running.set(index.join(), item);
     return item;
   }
+
+  /** A task inside mapped groups, where the items it stands in are in progress or failed. */
+  #inGroups(position: number, index: readonly number[]): Instance | undefined {
+    const { plan } = this.pipeline;
+    const path = [position];
+    while (plan.depth[path[0]!]! > 0) path.unshift(plan.parent[path[0]!]!);
+    let instance = this.#byId.get(plan.tasks[path[0]!]!.id);
+    for (const step of path.slice(1)) {
+      const group = instance?.task.isMapped ? findItem(instance.items, indexOf(instance, index, plan)) : instance;
+      instance = group?.inside.find(({ task }) => task.position === step);
+    }
+    return instance;
+  }
 }
 
-function newInstance(task: TaskDefinition, index: readonly number[]): Instance {
-  return {
-    task,
-    index,
-    status: "pending",
-    attempt: 0,
-    startedAt: undefined,
-    finishedAt: undefined,
-    retryAt: undefined,
-    error: undefined,
-    reason: undefined,
-    progress: undefined,
-    logs: [],
+/** The part of an index that says which item of a mapped group it is. */
+function indexOf({ task }: Instance, index: readonly number[], plan: Pipeline["plan"]): readonly number[] {
+  return index.slice(0, plan.depth[task.position]! + 1);
+}
+
+function flatten(instances: readonly Instance[]): Instance[] {
+  const all: Instance[] = [];
+  const add = (instance: Instance): void => {
+    all.push(instance);
+    instance.inside.forEach(add);
   };
-}
-
-function begin(instance: Instance, at: number): void {
-  instance.status = "running";
-  instance.startedAt ??= at;
-}
-
-function itemsOf(map: TaskProgress): Items {
-  map.items ??= { total: undefined, finished: new Map(), running: new Map(), retrying: new Map(), failed: [] };
-  return map.items;
-}
-
-function move(item: Instance, from: Map<string, Instance>, to: Map<string, Instance>): void {
-  const key = item.index.join();
-  from.delete(key);
-  to.set(key, item);
-}
-
-function finishItem(items: Items, item: Instance): void {
-  const key = item.index.join();
-  items.running.delete(key);
-  items.retrying.delete(key);
-  items.finished.set(item.status, (items.finished.get(item.status) ?? 0) + 1);
-  if (item.status === "failed" && items.failed.length < MAX_FAILED_ITEMS) items.failed.push(item);
-}
-
-/** How many items of a map have ended, however they did. */
-export function countFinished(items: Items): number {
-  let finished = 0;
-  for (const count of items.finished.values()) finished += count;
-  return finished;
+  instances.forEach(add);
+  return all;
 }

@@ -1,4 +1,5 @@
-import type { RunStatus, TaskStatus } from "weftline";
+import type { RunStatus, TaskStatus, Wait } from "weftline";
+import { count, moment, plainLine } from "../text.js";
 import type { Style } from "./line.js";
 
 interface StatusStyle {
@@ -29,4 +30,18 @@ export function describeCounts(counts: ReadonlyMap<TaskStatus, number>): string 
     .filter((status) => counts.has(status))
     .map((status) => `${counts.get(status)!.toLocaleString("en")} ${status}`)
     .join(", ");
+}
+
+/** What a task waits for. @param task - Its id, by which a signal is sent to it. */
+export function describeWait(wait: Wait, task: string): string {
+  switch (wait.kind) {
+    case "sleep":
+      return `sleeps until ${moment(wait.until)}`;
+    case "poll":
+      return `looks again at ${moment(wait.until)}, ${count(wait.probes, "look")} so far`;
+    case "signal":
+      return `waits for signal "${task}"${wait.key === undefined ? "" : `, or to key "${plainLine(wait.key)}"`}`;
+    case "run":
+      return `waits for run ${wait.runId}`;
+  }
 }

@@ -214,3 +214,91 @@ describe("renderTree()", () => {
     expect(performance.now() - before).toBeLessThan(1_000);
   });
 });
+
+describe("renderTree() of groups and waits", () => {
+  const shops = pipeline("shops", (p) => {
+    const list = p.task("list", { cache: { key: () => 1, ttl: "1d" } }, () => ["a", "b"]);
+    const shop = p.group("shop", { over: list }, (g) => {
+      const load = g.task("load", () => 1);
+      g.map("train", { over: [1, 2], needs: { load } }, () => 1);
+    });
+    const send = p.group("send", { retry: { attempts: 2 }, after: [shop] }, (g) => {
+      const mail = g.task("mail", () => 1);
+      g.task("log", { needs: { mail } }, () => 1);
+    });
+    p.signal("approve", { after: [send] });
+    p.sleep("rest", "1h");
+    p.task("child", () => 1);
+  });
+
+  it("indents tasks under their group, and shows the items of a list with what is in them", () => {
+    const model = new ProgressModel(shops);
+    applyAll(model, [
+      eventsAt(0).runStarted(),
+      eventsAt(1).finished("list", "succeeded", 1, { cachedFrom: "r1", warning: "few rows" }),
+      eventsAt(2).waiting("rest", { kind: "sleep", until: Date.UTC(2026, 10, 22, 21) }, { attempt: 0 }),
+      eventsAt(2).waiting("child", { kind: "run", runId: "r2", params: "" }),
+      eventsAt(2).expanded("shop", 2),
+      eventsAt(2).started("shop", { index: [0] }),
+      eventsAt(2).started("shop", { index: [1] }),
+      eventsAt(2).started("shop.load", { index: [0] }),
+      eventsAt(3).finished("shop.load", "succeeded", 1, { index: [0] }),
+      eventsAt(3).expanded("shop.train", 2, [0]),
+      eventsAt(3).started("shop.train", { index: [0, 1] }),
+      eventsAt(3).started("shop.load", { index: [1] }),
+      eventsAt(9).finished("shop.load", "failed", 6, { index: [1], because: "no stock" }),
+      eventsAt(9).finished("shop.train", "upstream-failed", 0, { index: [1], attempt: 0 }),
+      eventsAt(9).finished("shop", "failed", 7, { index: [1], because: "1 of its tasks failed" }),
+    ]);
+    expect(draw(model, 100, { columns: 90, rows: 30 })).toMatchInlineSnapshot(`
+      "
+      shops  running  0.1s  1 of 7 tasks
+        ✓ list                            from cache  ! few rows
+        ◷ rest                      0.1s  sleeps until 2026-11-22T21:00:00Z
+        ◷ child                     0.1s  waits for run r2
+        ⠙ shop                      0.1s  1/2 ████████░░░░░░░░ 1 failed
+          ✗ shop[1]                  7ms  Error: 1 of its tasks failed
+            ✗ shop.load[1]           6ms  Error: no stock
+            ⊘ shop.train[1]
+          ⠙ shop[0]                 0.1s
+            ✓ shop.load[0]           1ms
+            ⠙ shop.train[0]         0.1s  0/2 ░░░░░░░░░░░░░░░░
+              ⠙ shop.train[0][1]    0.1s
+        · send
+          · send.mail
+          · send.log
+        · approve
+      "
+    `);
+  });
+
+  it("clears the tasks of a group that is tried again", () => {
+    const model = new ProgressModel(shops);
+    applyAll(model, [
+      eventsAt(0).runStarted(),
+      eventsAt(0).started("send"),
+      eventsAt(0).started("send.mail"),
+      eventsAt(5).finished("send.mail", "failed", 5, { because: "refused" }),
+      eventsAt(5).finished("send.log", "upstream-failed", 0, { attempt: 0 }),
+      eventsAt(5).retrying("send", 100, "1 of its tasks failed"),
+    ]);
+    expect(model.task("send")).toMatchObject({ status: "retrying" });
+    applyAll(model, [eventsAt(105).started("send", { attempt: 2 }), eventsAt(105).started("send.mail")]);
+    expect(model.task("send.mail")).toMatchObject({ status: "running", error: undefined, startedAt: START + 105 });
+    expect(model.task("send.log")).toMatchObject({ status: "pending" });
+    model.apply(eventsAt(110).waiting("approve", { kind: "signal", key: "order 7" }, { attempt: 0 }));
+    expect(draw(model, 200)).toMatchInlineSnapshot(`
+      "
+      shops  running  0.2s  0 of 7 tasks
+        · list
+        · rest
+        · child
+        · shop
+        ⠹ send           0.2s  attempt 2/2
+          ⠹ send.mail    0.1s
+          · send.log
+        ◷ approve        0.1s  waits for signal "approve", or to key "order…
+      "
+    `);
+  });
+});

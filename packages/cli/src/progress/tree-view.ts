@@ -1,9 +1,10 @@
 import { type TaskStatus, taskName } from "weftline";
 import { describeBriefly } from "../errors.js";
 import { type Colors, count, duration, plainLine } from "../text.js";
+import { countFinished, type Instance, type Items, isFinal } from "./instance.js";
 import { cell, paint, type Span } from "./line.js";
-import { countFinished, type Instance, type Items, type ProgressModel, type TaskProgress } from "./progress-model.js";
-import { describeCounts, STATUS_STYLES } from "./status-style.js";
+import type { ProgressModel } from "./progress-model.js";
+import { describeCounts, describeWait, STATUS_STYLES } from "./status-style.js";
 
 /** The size of the terminal, in characters. */
 export interface ViewSize {
@@ -17,16 +18,18 @@ const BAR_WIDTH = 16;
 const TIME_WIDTH = 7;
 const MAX_NAME_SHARE = 0.4;
 const MAX_ITEMS_SHOWN = 8;
-const ITEM_INDENT = "  ";
+const MAX_LINES_INSIDE = 12;
+const INDENT = "  ";
 
 /**
- * The run as it stands at `now`: one line for each task in topological order, below a map those for its items that
- * run, wait for another attempt or failed. Fits the terminal: what matters least is counted instead of shown.
+ * The run as it stands at `now`: one line for each task in topological order, those of a group below it, and below a
+ * map, or a mapped group, those for its items that run, wait for another attempt or failed. Fits the terminal: what matters least is counted instead of shown.
  */
 export function renderTree(model: ProgressModel, size: ViewSize, now: number, colors: Colors): string[] {
   // The last row of the terminal stays free: the cursor stands there.
   const room = Math.max(1, size.rows - 1);
-  const layout = { nameWidth: nameWidth(model, size.columns), now, isOver: model.finishedAt !== undefined };
+  const { plan } = model.pipeline;
+  const layout = { plan, nameWidth: nameWidth(model, size.columns), now, isOver: model.finishedAt !== undefined };
   const lines = [header(model, now), ...body(model, room - 1, layout)];
   return lines.slice(0, room).map((spans) => paint(spans, size.columns, colors));
 }
@@ -34,30 +37,46 @@ export function renderTree(model: ProgressModel, size: ViewSize, now: number, co
 type Line = readonly Span[];
 
 interface Layout {
+  readonly plan: ProgressModel["pipeline"]["plan"];
   readonly nameWidth: number;
   readonly now: number;
   readonly isOver: boolean;
 }
 
-function nameWidth({ tasks }: ProgressModel, columns: number): number {
+function nameWidth({ tasks, pipeline: { plan } }: ProgressModel, columns: number): number {
   // Ids are ASCII, so that their length is their width: measuring thousands for each frame would take too long.
-  const widths = tasks.map(({ task, items }) => {
-    return items?.total ? ITEM_INDENT.length + taskName(task.id, [items.total - 1]).length : task.id.length;
-  });
-  const wanted = widths.reduce((widest, width) => Math.max(widest, width), 0);
+  const widthOf = (instance: Instance): number => {
+    const { task, index, items, inside } = instance;
+    const own = INDENT.length * levelOf(instance, plan) + taskName(task.id, index).length;
+    if (!items?.total) return own;
+    const last = [...index, items.total - 1];
+    const item = INDENT.length * (levelOf(instance, plan) + 1) + taskName(task.id, last).length;
+    const shown = task.kind === "group" ? (first(items.running.values(), 1)[0]?.inside ?? []) : inside;
+    return Math.max(item, ...shown.map(widthOf));
+  };
+  const wanted = tasks.reduce((widest, task) => Math.max(widest, widthOf(task)), 0);
   return Math.min(wanted, Math.max(8, Math.floor(columns * MAX_NAME_SHARE)));
+}
+
+/** How far it is indented: one for each group, and for each item, around it. */
+function levelOf({ task, index }: Instance, plan: Layout["plan"]): number {
+  const depth = plan.depth[task.position]!;
+  let level = depth + (index.length > depth ? 1 : 0);
+  for (let group = plan.parent[task.position]!; group >= 0; group = plan.parent[group]!) level += 1;
+  return level;
 }
 
 function header(model: ProgressModel, now: number): Line {
   const { style } = STATUS_STYLES[model.status];
   const took = (model.finishedAt ?? now) - (model.startedAt ?? now);
-  const finished = model.tasks.filter(({ status }) => isFinal(status)).length;
+  const counted = model.counted();
+  const finished = counted.filter(({ status }) => isFinal(status)).length;
   return [
     { text: model.pipeline.id, style: "bold" },
     { text: "  " },
     { text: model.status, style },
     { text: `  ${model.finishedAt === undefined ? moving(took) : duration(took)}` },
-    { text: `  ${finished} of ${count(model.tasks.length, "task")}`, style: "dim" },
+    { text: `  ${finished} of ${count(counted.length, "task")}`, style: "dim" },
   ];
 }
 
@@ -74,12 +93,12 @@ function body(model: ProgressModel, room: number, layout: Layout): Line[] {
 }
 
 /** Takes tasks by importance for as long as they fit; the items of maps get what the tasks leave. */
-function choose(model: ProgressModel, room: number, layout: Layout): ReadonlyMap<TaskProgress, Line[]> {
+function choose(model: ProgressModel, room: number, layout: Layout): ReadonlyMap<Instance, Line[]> {
   const byImportance = model.tasks
     .map((task, place) => ({ task, place, importance: importance(task) }))
     .sort((a, b) => a.importance - b.importance || recency(b.task) - recency(a.task) || a.place - b.place)
     .map(({ task }) => task);
-  const chosen = new Map<TaskProgress, Line[]>();
+  const chosen = new Map<Instance, Line[]>();
   let left = room;
   for (const task of byImportance) {
     if (left <= 0) break;
@@ -94,29 +113,29 @@ function choose(model: ProgressModel, room: number, layout: Layout): ReadonlyMap
   return chosen;
 }
 
-function importance({ status }: TaskProgress): number {
+function importance({ status }: Instance): number {
   if (status === "failed") return 0;
   if (status === "running" || status === "retrying" || status === "waiting") return 1;
   return isFinal(status) ? 2 : 3;
 }
 
-function recency({ finishedAt = 0 }: TaskProgress): number {
+function recency({ finishedAt = 0 }: Instance): number {
   return finishedAt;
 }
 
-function wasBegun({ status }: TaskProgress): boolean {
+function wasBegun({ status }: Instance): boolean {
   return status !== "pending";
 }
 
-function hiddenLine(tasks: readonly TaskProgress[]): Line[] {
+function hiddenLine(tasks: readonly Instance[]): Line[] {
   if (tasks.length === 0) return [];
   const counts = new Map<TaskStatus, number>();
   for (const { status } of tasks) counts.set(status, (counts.get(status) ?? 0) + 1);
   return [[{ text: `  … ${describeCounts(counts)}`, style: "dim" }]];
 }
 
-function taskLines(task: TaskProgress, maxItems: number, layout: Layout): Line[] {
-  const own = instanceLine(task, task.task.id, layout, [...mapSpans(task), ...instanceSpans(task, layout)]);
+function taskLines(task: Instance, maxItems: number, layout: Layout): Line[] {
+  const own = instanceLine(task, layout, [...listSpans(task), ...instanceSpans(task, layout)]);
   return task.items === undefined ? [own] : [own, ...itemLines(task.items, maxItems, layout)];
 }
 
@@ -128,22 +147,31 @@ function itemLines(items: Items, max: number, layout: Layout): Line[] {
   const retrying = first(items.retrying.values(), share);
   const running = first(items.running.values(), max - failed.length - retrying.length);
   const shown = [...failed, ...retrying, ...running];
-  const lines = shown.map((item) => {
-    return instanceLine(item, taskName(item.task.id, item.index), layout, instanceSpans(item, layout));
+  let room = max < MAX_ITEMS_SHOWN ? max - shown.length : MAX_LINES_INSIDE;
+  const lines = shown.flatMap((item) => {
+    const inside = insideLines(item, layout);
+    if (inside.length > room) return [instanceLine(item, layout, instanceSpans(item, layout))];
+    room -= inside.length;
+    return [instanceLine(item, layout, instanceSpans(item, layout)), ...inside];
   });
   const hidden = items.running.size - running.length + items.retrying.size - retrying.length;
   if (hidden > 0) lines.push([{ text: `      … ${hidden} more in progress`, style: "dim" }]);
   return lines;
 }
 
-function instanceLine(instance: Instance, name: string, layout: Layout, details: Line): Line {
-  const { status, index } = instance;
+/** The tasks in an item of a mapped group. */
+function insideLines({ inside }: Instance, layout: Layout): Line[] {
+  return inside.flatMap((task) => [...taskLines(task, 2, layout), ...insideLines(task, layout)]);
+}
+
+function instanceLine(instance: Instance, layout: Layout, details: Line): Line {
+  const { status, index, task } = instance;
   const { style } = STATUS_STYLES[status];
-  const indent = index.length > 0 ? ITEM_INDENT : "";
+  const indent = INDENT.repeat(levelOf(instance, layout.plan));
   const isQuiet = status === "pending" || status === "skipped" || status === "upstream-failed";
   return [
     { text: `  ${indent}${symbolOf(status, layout)} `, style },
-    cell(name, layout.nameWidth - indent.length, isQuiet ? "dim" : undefined),
+    cell(taskName(task.id, index), Math.max(1, layout.nameWidth - indent.length), isQuiet ? "dim" : undefined),
     { text: ` ${elapsed(instance, layout.now).padStart(TIME_WIDTH)}  `, style: "dim" },
     ...details,
   ];
@@ -164,7 +192,7 @@ function symbolOf(status: TaskStatus, { now, isOver }: Layout): string {
   return SPINNER[Math.floor(now / SPINNER_MS) % SPINNER.length]!;
 }
 
-function mapSpans({ items, status }: TaskProgress): Line {
+function listSpans({ items, status }: Instance): Line {
   if (items?.total === undefined || items.total === 0) return [];
   const finished = countFinished(items);
   const failed = items.finished.get("failed") ?? 0;
@@ -186,7 +214,7 @@ function bar(fraction: number): Line {
 
 /** What there is to say about an instance beside its name and time. */
 function instanceSpans(instance: Instance, { now }: Layout): Line {
-  const { status, attempt, task, error, reason, retryAt = now } = instance;
+  const { status, attempt, task, error, reason, wait, retryAt = now } = instance;
   const attempts = attempt > 1 ? [`attempt ${attempt}/${Math.max(attempt, task.retry.attempts)}`] : [];
   switch (status) {
     case "running":
@@ -195,6 +223,10 @@ function instanceSpans(instance: Instance, { now }: Layout): Line {
       const next = `attempt ${attempt + 1}/${Math.max(attempt + 1, task.retry.attempts)} ${retryAt > now ? `in ${moving(retryAt - now)}` : "due"}`;
       return [{ text: next, style: "yellow" }, ...(error ? [dim(["", describeBriefly(error)])] : [])];
     }
+    case "waiting":
+      return [{ text: wait ? describeWait(wait, task.id) : "", style: "cyan" }];
+    case "succeeded":
+      return succeededSpans(instance, attempts);
     case "failed":
       return [dim([...attempts, ...(error && !hasFailedItems(instance) ? [describeBriefly(error)] : [])])];
     case "skipped":
@@ -204,9 +236,16 @@ function instanceSpans(instance: Instance, { now }: Layout): Line {
   }
 }
 
+/** What is worth knowing about a success. */
+function succeededSpans({ warning, cachedFrom }: Instance, attempts: readonly string[]): Line {
+  const facts = dim([...attempts, ...(cachedFrom === undefined ? [] : ["from cache"])]);
+  if (warning === undefined) return [facts];
+  return [facts, { text: `${facts.text === "" ? "" : "  "}! ${plainLine(warning)}`, style: "yellow" }];
+}
+
 /** Then its error only says so. */
-function hasFailedItems(instance: Instance | TaskProgress): boolean {
-  return "items" in instance && (instance.items?.failed.length ?? 0) > 0;
+function hasFailedItems({ items }: Instance): boolean {
+  return (items?.failed.length ?? 0) > 0;
 }
 
 /** Its progress if it reports any, and what it said last. */
@@ -218,10 +257,6 @@ function activity({ progress, logs }: Instance): string[] {
 
 function dim(texts: readonly string[]): Span {
   return { text: texts.join(" · ").replace(/^ · /, "  "), style: "dim" };
-}
-
-function isFinal(status: TaskStatus): boolean {
-  return ["succeeded", "failed", "skipped", "upstream-failed", "cancelled"].includes(status);
 }
 
 function first<Value>(values: Iterable<Value>, limit: number): Value[] {

@@ -1,8 +1,9 @@
-import type { ArtifactInfo, createEngine, ErrorRecord, MetricRecord, Page, RunInfo, TaskStatus } from "weftline";
+import type { ArtifactInfo, Engine, ErrorRecord, MetricRecord, RunInfo, TaskStatus } from "weftline";
 import { type SavedArtifact, saveArtifacts } from "../artifacts.js";
-import type { LogLine, ProgressModel } from "../progress/progress-model.js";
-
-type Engine = ReturnType<typeof createEngine>;
+import { allPages, listAll } from "../pages.js";
+import type { LogLine } from "../progress/instance.js";
+import type { ProgressModel, WarningReport } from "../progress/progress-model.js";
+import { causes } from "./causes.js";
 
 /** Everything there is to say about a run that has ended. */
 export interface RunReport {
@@ -14,6 +15,12 @@ export interface RunReport {
   readonly error: ErrorRecord | undefined;
   readonly tasks: ReadonlyMap<TaskStatus, number>;
   readonly maps: readonly { readonly task: string; readonly items: ReadonlyMap<TaskStatus, number> }[];
+  /** What was not as expected although it succeeded, by task. */
+  readonly warnings: readonly WarningReport[];
+  /** Tasks whose outputs were taken from earlier runs. */
+  readonly cached: readonly string[];
+  /** 1, and one more with each rerun and each retry of a group. */
+  readonly generation: number;
   /** Tasks that could not run because of what failed before them. */
   readonly notRun: readonly string[];
   readonly failures: readonly FailureReport[];
@@ -56,6 +63,7 @@ export interface ArtifactReport {
 
 const PAGE = 1_000;
 const MAX_FAILURES = 100;
+const LAST_LOGS = 5;
 
 /** @param folder - Where to write the artifacts; `undefined`: nowhere. */
 export async function reportRun(
@@ -66,16 +74,24 @@ export async function reportRun(
   folder: string | undefined,
 ): Promise<RunReport> {
   const run = await engine.runs.get(runId);
-  const { startedAt = run.createdAt, finishedAt = startedAt } = run;
+  // Of a run that was resumed, how long this took, not since when it has been there.
+  const { startedAt = run.startedAt ?? run.createdAt } = model;
+  const finishedAt = run.finishedAt ?? startedAt;
   return {
     runId,
     pipeline: run.pipeline,
     status: run.status,
-    durationMs: finishedAt - startedAt,
+    durationMs: Math.max(0, finishedAt - startedAt),
+    generation: run.generation,
     error: run.error,
     tasks: model.countTasks(),
     maps: model.tasks.flatMap(({ task, items }) => (items ? [{ task: task.id, items: items.finished }] : [])),
-    notRun: model.tasks.filter(({ status }) => status === "upstream-failed").map(({ task }) => task.id),
+    warnings: model.warnings,
+    cached: model.cached,
+    notRun: model
+      .counted()
+      .filter(({ status }) => status === "upstream-failed")
+      .map(({ task }) => task.id),
     failures: await readFailures(engine, runId, model),
     result,
     metrics: await readMetrics(engine, runId),
@@ -84,21 +100,40 @@ export async function reportRun(
 }
 
 async function readFailures(engine: Engine, runId: string, model: ProgressModel): Promise<readonly FailureReport[]> {
-  const { items } = await engine.runs.tasks(runId, { status: ["failed"] }, { limit: PAGE });
-  // A map fails because its items do: where they are listed it adds nothing.
-  const withItems = new Set(items.filter(({ index }) => index.length > 0).map(({ task }) => task));
-  return items
-    .filter(({ task, index }) => index.length > 0 || !withItems.has(task))
+  const failed = await listAll((page) => engine.runs.tasks(runId, { status: ["failed"] }, page), PAGE);
+  const { plan } = model.pipeline;
+  const definitionOf = (task: string) => plan.tasks[plan.positions.get(task) ?? -1];
+  const groupOf = (task: string) => plan.tasks[plan.parent[plan.positions.get(task) ?? -1] ?? -1]?.id;
+  const reports = causes(failed, groupOf)
     .slice(0, MAX_FAILURES)
-    .map(({ task, index, attempts, error = { name: "Error", message: "unknown" } }) => {
-      const isAllowed = model.task(task)?.task.allowFailure ?? false;
-      return { task, index, attempts, error, isAllowed, lastLogs: model.find(task, index)?.logs ?? [] };
+    .map(async ({ task, index, attempts, error = { name: "Error", message: "unknown" } }) => {
+      const isAllowed = definitionOf(task)?.policy.allowFailure ?? false;
+      const heard = model.find(task, index)?.logs ?? [];
+      const lastLogs = heard.length > 0 ? heard : await readLastLogs(engine, runId, task, index);
+      return { task, index, attempts, error, isAllowed, lastLogs };
     });
+  return Promise.all(reports);
 }
 
-async function readMetrics(engine: Engine, runId: string): Promise<readonly MetricReport[]> {
+async function readLastLogs(
+  { runs }: Engine,
+  runId: string,
+  task: string,
+  index: readonly number[],
+): Promise<readonly LogLine[]> {
+  const { items } = await runs.logs(runId, { task, index }, { limit: PAGE });
+  return items.slice(-LAST_LOGS).map(({ level, message }) => ({ level, message }));
+}
+
+/** @param generation - Only those of one. */
+export async function readMetrics(
+  engine: Engine,
+  runId: string,
+  generation?: number,
+): Promise<readonly MetricReport[]> {
   const byName = new Map<string, MetricReport>();
   for await (const metric of allPages((page) => engine.runs.metrics(runId, {}, page))) {
+    if (generation !== undefined && metric.generation !== generation) continue;
     const key = JSON.stringify([metric.task, metric.name]);
     byName.set(key, addMetric(byName.get(key), metric));
   }
@@ -139,15 +174,4 @@ async function readArtifacts(
     size,
     file: files?.get(name),
   }));
-}
-
-async function* allPages<Item>(
-  fetchPage: (page: { readonly limit: number; readonly cursor?: string }) => Promise<Page<Item>>,
-): AsyncGenerator<Item> {
-  for (let cursor: string | undefined; ; ) {
-    const page = await fetchPage(cursor === undefined ? { limit: PAGE } : { limit: PAGE, cursor });
-    yield* page.items;
-    if (page.next === undefined) return;
-    cursor = page.next;
-  }
 }

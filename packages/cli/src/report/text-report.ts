@@ -3,6 +3,7 @@ import { inspect } from "node:util";
 import { taskName } from "weftline";
 import type { SavedArtifact } from "../artifacts.js";
 import { describeRecord } from "../errors.js";
+import type { WarningReport } from "../progress/progress-model.js";
 import { describeCounts, STATUS_STYLES } from "../progress/status-style.js";
 import { bytes, type Colors, count, duration, padEnd, plainLine, plainLines, shortList, widest } from "../text.js";
 import type { ArtifactReport, FailureReport, MetricReport, RunReport } from "./run-report.js";
@@ -31,11 +32,13 @@ const MAX_NAMES = 8;
 export function textReport(report: RunReport, options: TextReportOptions): string {
   const { colors } = options;
   const facts = [
-    ["run", [report.runId]],
+    ["run", [report.generation > 1 ? `${report.runId}, generation ${report.generation}` : report.runId]],
     ["reason", reasonLines(report, options)],
     ["tasks", [describeCounts(report.tasks)]],
     ["items", report.maps.map(({ task, items }) => `${task}: ${describeCounts(items) || "none"}`)],
     ["not run", report.notRun.length > 0 ? [`${shortList(report.notRun, MAX_NAMES)}, as what they need failed`] : []],
+    ["cached", report.cached.length > 0 ? [`${shortList(report.cached, MAX_NAMES)}, from earlier runs`] : []],
+    ["warnings", warningLines(report.warnings, colors)],
     ["result", report.result === undefined ? [] : resultLines(report.result, options.columns)],
     ["metrics", metricLines(report.metrics)],
     ["artifacts", artifactLines(report.artifacts, options.cwd)],
@@ -63,6 +66,12 @@ function title({ pipeline, status, durationMs }: RunReport, colors: Colors): str
   return `${colors[style](`${symbol} ${colors.bold(pipeline)} ${status}`)} ${preposition} ${duration(durationMs)}`;
 }
 
+function warningLines(warnings: readonly WarningReport[], colors: Colors): string[] {
+  return bounded(
+    warnings.map(({ task, index, warning }) => colors.yellow(`! ${taskName(task, index)}: ${plainLine(warning)}`)),
+  );
+}
+
 /** With as much detail as fits; the whole result is what `--json` is for. */
 function resultLines(result: unknown, columns: number): string[] {
   const breakLength = Math.max(40, Math.min(columns, 120) - 13);
@@ -75,7 +84,7 @@ function resultLines(result: unknown, columns: number): string[] {
   return [...lines.slice(0, MAX_RESULT_LINES), `… ${count(lines.length - MAX_RESULT_LINES, "more line")}`];
 }
 
-function metricLines(metrics: readonly MetricReport[]): string[] {
+export function metricLines(metrics: readonly MetricReport[]): string[] {
   const names = metrics.map(({ task, name }) => `${task} ${plainLine(name)}`);
   const width = widest(names.slice(0, MAX_ROWS));
   return bounded(metrics.map((metric, place) => `${padEnd(names[place]!, width)}  ${describeMetric(metric)}`));
@@ -90,7 +99,7 @@ function number(value: number): string {
   return value.toLocaleString("en", { maximumSignificantDigits: Math.abs(value) >= 1e6 ? 21 : 6 });
 }
 
-function artifactLines(artifacts: readonly ArtifactReport[], cwd: string): string[] {
+export function artifactLines(artifacts: readonly ArtifactReport[], cwd: string): string[] {
   const names = artifacts.map(({ name }) => plainLine(name));
   const width = widest(names.slice(0, MAX_ROWS));
   return bounded(

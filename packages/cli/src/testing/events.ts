@@ -1,9 +1,15 @@
-import type { NamedEvent, TaskStatus } from "weftline";
+import type { NamedEvent, TaskStatus, Wait } from "weftline";
 import type { ProgressModel } from "../progress/progress-model.js";
 
 interface Details {
   readonly index?: readonly number[];
   readonly attempt?: number;
+}
+
+interface EndDetails extends Details {
+  readonly because?: string;
+  readonly warning?: string;
+  readonly cachedFrom?: string;
 }
 
 /** When the runs of these tests start, in epoch milliseconds. */
@@ -20,16 +26,20 @@ export function eventsAt(ms: number) {
     runStarted: () => event("run:started", { resumed: false }),
     runFinished: (status: string) => event("run:finished", { status, durationMs: ms, error: undefined }),
     started: (id: string, details?: Details) => event("task:started", { ...task(id, details), executor: "default" }),
-    expanded: (id: string, items: number) => event("task:expanded", { ...task(id, { attempt: 0 }), items }),
+    expanded: (id: string, items: number, index: readonly number[] = []) =>
+      event("task:expanded", { ...task(id, { attempt: 0, index }), items }),
     retrying: (id: string, retryInMs: number, message: string, details?: Details) =>
       event("task:retrying", { ...task(id, details), error: error(message), retryAt: START + ms + retryInMs }),
-    finished: (id: string, status: TaskStatus, durationMs: number, details: Details & { because?: string } = {}) =>
+    waiting: (id: string, wait: Wait, details?: Details) => event("task:waiting", { ...task(id, details), wait }),
+    finished: (id: string, status: TaskStatus, durationMs: number, details: EndDetails = {}) =>
       event("task:finished", {
         ...task(id, details),
         status,
         durationMs,
         error: status === "failed" ? error(details.because ?? "broken") : undefined,
         reason: status === "failed" ? undefined : details.because,
+        warning: details.warning,
+        cachedFrom: details.cachedFrom,
       }),
     progress: (id: string, fraction: number, message?: string, details?: Details) =>
       event("task:progress", { ...task(id, details), fraction, message }),
