@@ -1,124 +1,65 @@
-/** What a task costs in the core: every shape, beside peers, in one run. Prints a table and writes results/core.json. */
-import { execFile } from "node:child_process";
-import { mkdir, writeFile } from "node:fs/promises";
-import { cpus, release } from "node:os";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import type { ContenderName } from "./contenders.js";
-import type { Shape } from "./graphs.js";
+/** Measures the chosen groups, prints their tables, and writes the figures as JSON and, when asked to, the page in docs. */
+import { writeFile } from "node:fs/promises";
+import { documentOf, type GroupResult, NOTHING_MEASURED, type Results } from "./document.js";
+import { GROUPS } from "./groups.js";
+import { describeMachine } from "./machine.js";
+import { progress } from "./progress.js";
+import { asText } from "./render.js";
+import { type Group, type Report, targetTable } from "./report.js";
+import { HELP, readSettings, type Settings } from "./settings.js";
 
-interface Measurement {
-  readonly shape: Shape;
-  readonly size: number;
-  readonly contenders: readonly ContenderName[];
+const DOCUMENT = new URL("../../docs/benchmarks.md", import.meta.url);
+
+await main();
+
+async function main(): Promise<void> {
+  const settings = trySettings();
+  if (settings === "invalid") process.exitCode = 2;
+  else if (settings === "help") console.log(HELP);
+  else await measureAll(settings);
 }
 
-interface Sample {
-  readonly microsecondsPerTask: readonly number[];
-  readonly maxRssMb: number;
-}
-
-interface Result extends Omit<Measurement, "contenders"> {
-  readonly contender: ContenderName;
-  /** Of all rounds in all processes. */
-  readonly medianMicrosecondsPerTask: number;
-  readonly maxRssMb: number;
-}
-
-/** Processes for each figure, taken in turns so that a slow moment of the machine meets every contender. */
-const PROCESSES = 3;
-const ROUNDS = 3;
-const TIMEOUT_MS = 120_000;
-
-const GRAPHS: readonly ContenderName[] = ["weftline", "p-graph", "flowcraft", "async.auto", "bare loop"];
-const LARGE: readonly ContenderName[] = ["weftline", "p-graph", "bare loop"];
-const ALONE: readonly ContenderName[] = ["weftline"];
-
-const MEASUREMENTS: readonly Measurement[] = [
-  { shape: "layered", size: 10_000, contenders: GRAPHS },
-  { shape: "layered", size: 100_000, contenders: LARGE },
-  { shape: "layered", size: 1_000_000, contenders: ALONE },
-  { shape: "chain", size: 10_000, contenders: LARGE },
-  { shape: "chain", size: 100_000, contenders: ALONE },
-  { shape: "fan-out-join", size: 100_000, contenders: ALONE },
-  { shape: "independent", size: 100_000, contenders: ["weftline-map", "p-queue"] },
-  { shape: "independent", size: 10_000, contenders: [...LARGE, "p-queue"] },
-  { shape: "fan-out", size: 10_000, contenders: LARGE },
-  { shape: "fan-in", size: 10_000, contenders: LARGE },
-  { shape: "20-layers", size: 10_000, contenders: LARGE },
-];
-
-const results: Result[] = [];
-for (const measurement of MEASUREMENTS) results.push(...(await measureAll(measurement)));
-await save(results);
-console.log(table(results));
-
-async function measureAll({ shape, size, contenders }: Measurement): Promise<Result[]> {
-  const samples = new Map<ContenderName, Sample[]>(contenders.map((contender) => [contender, []]));
-  for (let process = 0; process < PROCESSES; process++) {
-    for (const contender of contenders) {
-      const sample = await measure(contender, shape, size);
-      if (sample) samples.get(contender)!.push(sample);
-      globalThis.process.stderr.write(".");
-    }
-  }
-  return [...samples].flatMap(([contender, taken]) => {
-    if (taken.length === 0) return [];
-    const figures = taken.flatMap((sample) => sample.microsecondsPerTask);
-    const maxRssMb = median(taken.map((sample) => sample.maxRssMb));
-    return [{ shape, size, contender, medianMicrosecondsPerTask: median(figures), maxRssMb }];
-  });
-}
-
-/** @returns `undefined` when it did not finish in time. */
-async function measure(contender: ContenderName, shape: Shape, size: number): Promise<Sample | undefined> {
-  const script = fileURLToPath(new URL("measure.js", import.meta.url));
-  const args = ["--expose-gc", "--max-old-space-size=8192", script, contender, shape, String(size), String(ROUNDS)];
+function trySettings(): Settings | "help" | "invalid" {
   try {
-    const { stdout } = await promisify(execFile)(globalThis.process.execPath, args, { timeout: TIMEOUT_MS });
-    return JSON.parse(stdout) as Sample;
-  } catch {
-    return undefined;
+    return readSettings(process.argv.slice(2)) ?? "help";
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${HELP}`);
+    return "invalid";
   }
 }
 
-function median(figures: readonly number[]): number {
-  const sorted = [...figures].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)]!;
+async function measureAll(settings: Settings): Promise<void> {
+  const at = new Date();
+  const machine = await describeMachine();
+  const groups: GroupResult[] = [];
+  for (const group of settings.groups) groups.push(await measureGroup(group, settings));
+  const { command, isQuick, runs } = settings;
+  const leftOut = GROUPS.filter((group) => !settings.groups.includes(group)).map(({ name }) => name);
+  await save({ at, command, isQuick, runs, machine, groups, leftOut }, settings);
 }
 
-function table(rows: readonly Result[]): string {
-  const lines = ["shape           tasks      contender     µs/task  × weftline  MB"];
-  for (const row of rows) {
-    const own = rows.find(
-      (other) => other.shape === row.shape && other.size === row.size && other.contender.startsWith("weftline"),
-    );
-    const ratio = own ? row.medianMicrosecondsPerTask / own.medianMicrosecondsPerTask : Number.NaN;
-    lines.push(
-      [
-        row.shape.padEnd(14),
-        row.size.toLocaleString("en").padStart(9),
-        ` ${row.contender.padEnd(12)}`,
-        row.medianMicrosecondsPerTask.toFixed(2).padStart(8),
-        ratio.toFixed(2).padStart(10),
-        String(row.maxRssMb).padStart(5),
-      ].join(" "),
-    );
-  }
-  return lines.join("\n");
+async function measureGroup(group: Group, settings: Settings): Promise<GroupResult> {
+  const report = await group.measure(settings).catch((error: unknown) => failed(group, error));
+  console.log(`\n# ${group.title}\n`);
+  for (const table of report.tables) console.log(`${asText(table)}\n`);
+  if (report.tables.length === 0) console.log(`  ${NOTHING_MEASURED}\n`);
+  return { name: group.name, title: group.title, ...report };
 }
 
-async function save(rows: readonly Result[]): Promise<void> {
-  const machine = {
-    node: process.version,
-    platform: `${process.platform} ${release()}`,
-    cpus: cpus().length,
-    model: cpus()[0]?.model,
-  };
-  const folder = new URL("../results/", import.meta.url);
-  await mkdir(folder, { recursive: true });
-  await writeFile(
-    new URL("core.json", folder),
-    `${JSON.stringify({ at: new Date().toISOString(), machine, rows }, null, 2)}\n`,
-  );
+/** What the other groups found is not lost with one that fails. */
+function failed({ name }: Group, error: unknown): Report {
+  console.error(error);
+  process.exitCode = 1;
+  const failure = error instanceof Error ? error.message : String(error);
+  return { tables: [], targets: [{ what: name, target: "", measured: failure, verdict: "not judged" }], samples: [] };
+}
+
+async function save(results: Results, { json, writesDocs }: Settings): Promise<void> {
+  console.log(asText(targetTable(results.groups.flatMap(({ targets }) => targets))));
+  if (results.isQuick) console.log("\n  A quick run judges nothing.");
+  await writeFile(json, `${JSON.stringify(results, null, 2)}\n`);
+  progress(`wrote ${json}`);
+  if (!writesDocs) return;
+  await writeFile(DOCUMENT, documentOf(results));
+  progress("wrote docs/benchmarks.md");
 }

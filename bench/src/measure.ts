@@ -1,18 +1,14 @@
-/** Measures one contender on one shape in a process of its own and prints the result as JSON. */
-import { CONTENDERS, type ContenderName } from "./contenders.js";
-import { SHAPES, type Shape } from "./graphs.js";
+/** One measurement in a process of its own: `node measure.js <probe> <request as JSON>` prints its sample as JSON. */
+import { graphProbe } from "./probes/graph.js";
+import { idleProbe } from "./probes/idle.js";
+import { oneTaskProbe } from "./probes/one-task.js";
+import { waitingProbe } from "./probes/waiting.js";
 
-const [contender, shape, size, rounds] = process.argv.slice(2);
-const graph = SHAPES[shape as Shape](Number(size));
-const run: () => Promise<unknown> = await CONTENDERS[contender as ContenderName](graph);
+const PROBES = { graph: graphProbe, "one-task": oneTaskProbe, idle: idleProbe, waiting: waitingProbe };
+export type Probes = typeof PROBES;
 
-const microsecondsPerTask: number[] = [];
-for (let round = 0; round < Number(rounds); round++) {
-  globalThis.gc?.();
-  const start = performance.now();
-  await run();
-  microsecondsPerTask.push(((performance.now() - start) / graph.length) * 1_000);
-}
-const { maxRSS } = process.resourceUsage();
-console.log(JSON.stringify({ microsecondsPerTask, maxRssMb: Math.round(maxRSS / 1_024) }));
-process.exit(0);
+const [name, request] = process.argv.slice(2);
+const probe = PROBES[name as keyof Probes] as (request: unknown) => Promise<unknown>;
+const sample = JSON.stringify((await probe(JSON.parse(request!))) ?? null);
+// Whether the process ends by itself is what the idle engine is measured for; nobody else has to wait for that.
+process.stdout.write(sample, () => name === "idle" || process.exit());
