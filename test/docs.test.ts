@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ERROR_CODES } from "weftline";
 
 const read = (path: string) => readFile(new URL(`../${path}`, import.meta.url), "utf8");
@@ -17,4 +17,22 @@ it("the README's sample runs as pasted, from the built package", async () => {
   const cwd = new URL("../packages/cli", import.meta.url);
   const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", sample], { cwd });
   expect(stdout).toBe("{ drift: 5.666666666666666, better: true }\n");
+});
+
+describe("docs/pipelines.md: each sample runs as pasted and prints what stands below it", async () => {
+  const samples = (await read("docs/pipelines.md")).matchAll(
+    /^## (.+)$|^```ts\n([\s\S]*?)^```\n\n```text\n([\s\S]*?)^```$/gm,
+  );
+  let heading = "";
+  for (const [, title, sample, printed] of samples) {
+    heading = title ?? heading;
+    if (sample === undefined) continue;
+    it(heading, async () => {
+      const cwd = new URL("../packages/cli", import.meta.url);
+      const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", sample], {
+        cwd,
+      });
+      expect(stdout).toBe(printed);
+    });
+  }
 });
