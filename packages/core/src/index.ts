@@ -52,7 +52,7 @@ export {
 } from "./define/schedule.js";
 export { toDot, toMermaid } from "./define/diagram.js";
 export type { EdgeAttributes, NodeAttributes, TaskGraph } from "./define/graph.js";
-export { diffPipelines, type PipelineDiff, type TaskChange } from "./define/diff.js";
+export { diffPipelines, type FieldChange, type PipelineDiff, type TaskChange } from "./define/diff.js";
 export {
   describePipeline,
   type EdgeDescription,

@@ -120,7 +120,7 @@ export class DefinitionBuilder implements PlanSource {
     extra.size = this.tasks.length - position - 1;
     if (extra.size === 0) throw invalid(where, "it has no tasks", "Add at least one g.task() in its build function.");
     const outputs = this.#results(nodes, inner, where);
-    extra.outputs = outputs.map(([name, from]) => ({ name, from }));
+    if (nodes !== undefined && nodes !== null) extra.outputs = outputs.map(([name, from]) => ({ name, from }));
     return new GroupHandle(fullId, this, position, this.#outputHandles(nodes as ResultNodes, position));
   }
 

@@ -29,7 +29,7 @@ export interface TaskExtra {
   readonly over?: ListSource;
   /** Of a group: how many tasks stand inside it, at the positions that follow its own. */
   size?: number;
-  /** Of a group: the outputs its build function named. */
+  /** Of a group: the outputs its build function named; missing where it returned nothing. */
   outputs?: readonly Need[];
   /** Of a sub-pipeline. */
   readonly child?: Pipeline;

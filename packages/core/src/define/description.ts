@@ -8,6 +8,8 @@ export interface PipelineDescription {
   readonly description: string | undefined;
   /** The structural hash. */
   readonly hash: string;
+  /** What fails a run. */
+  readonly failWhen: "any" | "leaves";
   readonly tasks: readonly TaskDescription[];
   readonly edges: readonly EdgeDescription[];
 }
@@ -20,6 +22,8 @@ export interface TaskDescription {
   readonly tags: readonly string[];
   /** The id of the group around it. */
   readonly group: string | undefined;
+  /** What it reads: a name of its own choice, and the task that puts it out. */
+  readonly needs: readonly { readonly name: string; readonly task: string }[];
   readonly triggerRule: string;
   readonly executor: string;
   readonly allowFailure: boolean;
@@ -40,7 +44,7 @@ export interface EdgeDescription {
 }
 
 /** O(tasks + edges). An edge into or out of a group is one of the group. */
-export function describePipeline({ id, title, description, hash, plan }: Pipeline): PipelineDescription {
+export function describePipeline({ id, title, description, hash, plan, settings }: Pipeline): PipelineDescription {
   const tasks = plan.tasks.map(({ id: task, kind, policy, extra, position, isMapped }) => ({
     id: task,
     kind,
@@ -48,6 +52,7 @@ export function describePipeline({ id, title, description, hash, plan }: Pipelin
     description: policy.description,
     tags: policy.tags,
     group: plan.tasks[plan.parent[position]!]?.id,
+    needs: plan.needsOf(position).map(({ name, from }) => ({ name, task: plan.tasks[from]!.id })),
     triggerRule: policy.triggerRule,
     executor: policy.executor,
     allowFailure: policy.allowFailure,
@@ -63,5 +68,5 @@ export function describePipeline({ id, title, description, hash, plan }: Pipelin
       edges.push({ from: tasks[position]!.id, to: tasks[plan.successors[e]!]!.id, choices: plan.choices.get(e) });
     }
   }
-  return { pipeline: id, title, description, hash, tasks, edges };
+  return { pipeline: id, title, description, hash, failWhen: settings.failWhen, tasks, edges };
 }

@@ -61,10 +61,20 @@ describe("describePipeline()", () => {
 describe("diffPipelines()", () => {
   it("finds nothing between equal definitions", () => {
     expect(diffPipelines(before, describePipeline(before))).toEqual({
-      ...{ equal: true, compatible: true, text: "no differences" },
+      ...{ equal: true, compatible: true, text: "no differences", pipeline: [] },
       tasks: { added: [], removed: [], changed: [] },
       edges: { added: [], removed: [] },
     });
+  });
+
+  it("names what differs of the pipeline itself", () => {
+    const leaves = pipeline("work", { failWhen: "leaves" }, (p) => void p.task("a", () => 1));
+    const diff = diffPipelines(
+      pipeline("work", (p) => void p.task("a", () => 1)),
+      leaves,
+    );
+    expect(diff).toMatchObject({ equal: false, compatible: false, text: '~ pipeline: failWhen "any" -> "leaves"' });
+    expect(diff.pipeline).toEqual([{ field: "failWhen", before: "any", after: "leaves" }]);
   });
 
   it("names tasks and edges that were added, removed and changed", () => {
@@ -132,16 +142,17 @@ describe("diffPipelines()", () => {
     expect(diff).toMatchObject({ equal: false, compatible, text });
   });
 
-  it("tells apart what is only wired otherwise", () => {
+  it("names what is only wired otherwise", () => {
     const wired = (name: string, ordered: boolean) =>
       work((p) => {
         const a = p.task("a", () => 1);
         const b = p.task("b", ordered ? { after: [a] } : { needs: { [name]: a } }, () => 1);
         p.task("c", { after: [b] }, () => 1);
       });
-    // Edges are the same; which names outputs have is not compared, but decides whether runs can go on.
-    expect(diffPipelines(wired("x", false), wired("y", false))).toMatchObject({ equal: true, compatible: false });
-    expect(diffPipelines(wired("x", false), wired("x", true))).toMatchObject({ equal: true, compatible: false });
+    const renamed = diffPipelines(wired("x", false), wired("y", false));
+    expect(renamed).toMatchObject({ equal: false, compatible: false, edges: { added: [], removed: [] } });
+    expect(renamed.text).toBe('~ task b: needs [{"name":"x","task":"a"}] -> [{"name":"y","task":"a"}]');
+    expect(diffPipelines(wired("x", false), wired("x", true)).text).toMatch(/^~ task b: needs .* -> \[\]$/);
   });
 
   it("F144 compares 20,000 tasks at once", () => {

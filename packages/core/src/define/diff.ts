@@ -13,6 +13,8 @@ export interface PipelineDiff {
   readonly equal: boolean;
   /** Whether runs of one can go on under the other: their structural hashes are equal. */
   readonly compatible: boolean;
+  /** What differs of the pipeline itself. */
+  readonly pipeline: readonly FieldChange[];
   readonly tasks: {
     readonly added: readonly string[];
     readonly removed: readonly string[];
@@ -26,7 +28,13 @@ export interface PipelineDiff {
 export interface TaskChange {
   readonly task: string;
   /** By name of what differs. */
-  readonly fields: readonly { readonly field: string; readonly before: unknown; readonly after: unknown }[];
+  readonly fields: readonly FieldChange[];
+}
+
+export interface FieldChange {
+  readonly field: string;
+  readonly before: unknown;
+  readonly after: unknown;
 }
 
 /** Compares two definitions: pipelines, or what runs have kept of theirs. */
@@ -42,10 +50,12 @@ export function diffPipelines(a: Pipeline | PipelineDescription, b: Pipeline | P
     removed: [...oldEdges].filter(([ends]) => !newEdges.has(ends)).map(([, edge]) => edge),
   };
   const tasks = { added, removed, changed };
-  const lines = linesOf(tasks, edges);
+  const pipeline = fieldChanges(before, after, ["pipeline", "failWhen"]);
+  const lines = linesOf(pipeline, tasks, edges);
   return {
     equal: lines.length === 0,
     compatible: before.hash === after.hash,
+    pipeline,
     tasks,
     edges,
     text: lines.length === 0 ? "no differences" : lines.join("\n"),
@@ -66,16 +76,28 @@ function byEnds({ edges }: PipelineDescription): ReadonlyMap<string, EdgeDescrip
 
 function changeOf(before: TaskDescription | undefined, after: TaskDescription): TaskChange[] {
   if (before === undefined) return [];
-  const names = Object.keys(after) as (keyof TaskDescription)[];
-  const fields = names
-    .filter((field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]))
-    .map((field) => ({ field, before: before[field], after: after[field] }));
+  const fields = fieldChanges(before, after, Object.keys(after) as (keyof TaskDescription)[]);
   return fields.length === 0 ? [] : [{ task: after.id, fields }];
 }
 
-function linesOf(tasks: PipelineDiff["tasks"], edges: PipelineDiff["edges"]): string[] {
+function fieldChanges<Described>(
+  before: Described,
+  after: Described,
+  fields: readonly (keyof Described & string)[],
+): FieldChange[] {
+  return fields
+    .filter((field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]))
+    .map((field) => ({ field, before: before[field], after: after[field] }));
+}
+
+function linesOf(
+  pipeline: PipelineDiff["pipeline"],
+  tasks: PipelineDiff["tasks"],
+  edges: PipelineDiff["edges"],
+): string[] {
   const value = (it: unknown) => (Array.isArray(it) ? JSON.stringify(it) : show(it));
   return [
+    ...pipeline.map(({ field, before, after }) => `~ pipeline: ${field} ${value(before)} -> ${value(after)}`),
     ...tasks.removed.map((id) => `- task ${id}`),
     ...tasks.added.map((id) => `+ task ${id}`),
     ...tasks.changed.flatMap(({ task, fields }) =>

@@ -156,7 +156,7 @@ describe("fromGraph()", () => {
     ["a wrong id", () => fromGraph("g g", graphOf([], ["a"]), () => path), "PIPELINE_INVALID", /g g/],
     [
       "a wrong option of a task",
-      () => fromGraph("g", graphOf([], ["a"]), () => ({ run: () => 1, slots: 0 })),
+      () => fromGraph("g", graphOf([], ["a"]), () => ({ run: () => 1, pool: "gpu", slots: 0 })),
       "TASK_INVALID",
       /slots is 0/,
     ],

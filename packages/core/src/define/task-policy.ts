@@ -66,6 +66,9 @@ export function taskPolicy(options: PolicyOptions, defaults: TaskPolicy, where: 
 function readPolicy(options: PolicyOptions, defaults: TaskPolicy, where: string): TaskPolicy {
   const { concurrency, produces, tags, teardown } = options;
   const isKeyed = typeof concurrency === "object" && concurrency !== null;
+  if (options.slots !== undefined && options.pool === undefined) {
+    throw invalid(where, "slots is given without a pool", "Name the pool whose slots it takes, or leave slots out.");
+  }
   return {
     triggerRule: options.triggerRule === undefined ? "all-success" : checkTriggerRule(options.triggerRule, where),
     when: fn(options.when, "when", where) as TaskPolicy["when"],

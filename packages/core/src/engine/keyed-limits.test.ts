@@ -182,6 +182,17 @@ describe("F134 a key function that throws", () => {
     },
   );
 
+  it.each([
+    ["a promise", () => Promise.resolve("tenant")],
+    ["a promise that fails", () => Promise.reject(new Error("late"))],
+    ["nothing", () => undefined],
+  ])("fails its task for a key that is %s, as it would be the same for everybody", async (_, key) => {
+    const concurrency = { key: key as unknown as () => string, limit: 1 };
+    const work = pipeline("work", (p) => void p.task("t", { concurrency }, () => 1));
+    const engine = await startedEngine({ pipelines: [work] });
+    await expect(engine.run(work)).rejects.toMatchObject({ failures: [{ task: "t", error: { code: "KEY_INVALID" } }] });
+  });
+
   it("fails one item, and the others go on", async () => {
     const key = ({ item }: { item: number }): string => (item === 1 ? broken() : "key");
     const work = pipeline("work", (p) => {

@@ -48,12 +48,13 @@ export class Outputs {
   }
 
   #groupOutput(group: number, position: number): Encoded {
-    const named = this.#state.plan.tasks[position]!.extra.outputs!;
+    const named = this.#state.plan.tasks[position]!.extra.outputs;
+    if (named === undefined) return encode(undefined, "output");
     const entries = named.flatMap(({ name, from }) => {
       const output = this.read(from, group + 1);
       return output === undefined ? [] : [[name, decode(output)] as const];
     });
-    return encode(entries.length === 0 ? undefined : Object.fromEntries(entries), "output", NO_VALUE_LIMITS);
+    return encode(Object.fromEntries(entries), "output", NO_VALUE_LIMITS);
   }
 
   /**

@@ -41,14 +41,17 @@ describe("createEngine({ pools })", () => {
     );
   });
 
-  it.each([[{ slots: 0 }], [{ slots: 1.5 }], [{ slots: "2" }], [{ pool: "" }], [{ priority: 0.5 }]])(
-    "a task refuses %j",
-    (options) => {
-      expect(() => pipeline("bad", (p) => void p.task("t", options as never, () => 1))).toThrow(
-        expect.objectContaining({ code: "TASK_INVALID" }),
-      );
-    },
-  );
+  it.each([
+    [{ pool: "gpu", slots: 0 }],
+    [{ pool: "gpu", slots: 1.5 }],
+    [{ slots: 2 }],
+    [{ pool: "" }],
+    [{ priority: 0.5 }],
+  ])("a task refuses %j", (options) => {
+    expect(() => pipeline("bad", (p) => void p.task("t", options as never, () => 1))).toThrow(
+      expect.objectContaining({ code: "TASK_INVALID" }),
+    );
+  });
 
   it("takes as many slots as the pool has", async () => {
     const engine = await startedEngine({ pipelines: [probe(2)], pools: { gpu: 2, other: 1 } });

@@ -3,6 +3,8 @@ import type { Executor } from "../contracts/executor.js";
 import type { AnyContext } from "../define/context.js";
 import type { TaskDefinition } from "../define/definition.js";
 import type { Pipeline } from "../define/pipeline.js";
+import { show } from "../define/show.js";
+import { WeftlineError } from "../errors.js";
 import { type Gate, Limit, type Pool, RateLimit } from "./limits.js";
 
 /** What decides which keyed gates an attempt has to pass: made when a task has such gates, from the run's own data. */
@@ -104,20 +106,20 @@ export class RegisteredPipeline {
     const { keyed, rateLimit } = policy;
     const gates: Gate[] = [];
     if (keyed) {
-      const key = String(keyed.key(context()));
+      const key = keyText(keyed.key(context()), `concurrency.key of task "${id}"`);
       gates.push(
         this.#gateOf(`task ${id} ${key}`, () => new Limit(keyed.limit, `concurrency of task "${id}" for key "${key}"`)),
       );
     }
     if (rateLimit?.key) {
-      const key = String(rateLimit.key(context()));
+      const key = keyText(rateLimit.key(context()), `rateLimit.key of task "${id}"`);
       const { limit, perMs } = rateLimit;
       const { clock, onRoom } = this.#options;
       const name = `rate of task "${id}" for key "${key}"`;
       gates.push(this.#gateOf(`rate ${id} ${key}`, () => new RateLimit(limit, perMs, name, clock, onRoom)));
     }
     if (ofPipeline) {
-      const key = String(ofPipeline.key(context() as never));
+      const key = keyText(ofPipeline.key(context() as never), `concurrency.key of pipeline "${this.pipeline.id}"`);
       const name = `concurrency of pipeline "${this.pipeline.id}" for key "${key}"`;
       gates.push(this.#gateOf(`pipeline ${key}`, () => new Limit(ofPipeline.limit, name)));
     }
@@ -140,6 +142,13 @@ export class RegisteredPipeline {
     for (const [name, gate] of this.#keyed) if (gate.isUnused) this.#keyed.delete(name);
     this.#keyedMade = this.#keyed.size;
   }
+}
+
+/** A promise, say, would be one key for everything. */
+function keyText(key: unknown, whose: string): string {
+  if (typeof key === "string" || typeof key === "number" || typeof key === "bigint") return String(key);
+  if (key instanceof Promise) key.catch(() => undefined); // its failure is nobody's but ours
+  throw new WeftlineError("KEY_INVALID", `${whose} gave ${show(key)} for a key. Return a text or a number at once.`);
 }
 
 /** One entry stands for all where all are the same: pipelines may have a million tasks. */
