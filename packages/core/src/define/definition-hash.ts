@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import type { Pipeline } from "./pipeline.js";
 import type { Plan } from "./plan.js";
 
+const PIECE_LENGTH = 65_536;
+
 /**
  * The structural hash of a definition: ids, kinds, edges, rules and what decides a run's outcome. Function bodies,
  * titles, timeouts, limits and retry policies are left out, since a run may go on under another version of those, and
@@ -11,7 +13,15 @@ import type { Plan } from "./plan.js";
  */
 export function definitionHash({ id, plan, settings }: Pick<Pipeline, "id" | "plan" | "settings">): string {
   const hash = createHash("sha256").update(`${id}\n${settings.failWhen}\n`);
-  for (let position = 0; position < plan.tasks.length; position++) hash.update(`${describe(plan, position)}\n`);
+  let lines = "";
+  for (let position = 0; position < plan.tasks.length; position++) {
+    lines += `${describe(plan, position)}\n`;
+    // Few large pieces, as each call costs more than the line it adds.
+    if (lines.length < PIECE_LENGTH) continue;
+    hash.update(lines);
+    lines = "";
+  }
+  hash.update(lines);
   return `${id}@${hash.digest("hex").slice(0, 16)}`;
 }
 
