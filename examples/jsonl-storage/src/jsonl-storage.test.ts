@@ -107,17 +107,25 @@ describe("jsonlStorage()", () => {
     const file = join(folder, "quiet.jsonl");
     const storage = jsonlStorage({ file });
     await storage.open(CONTEXT);
-    await storage.renewLease("engine-1", 1_000);
+    await storage.renewLease({ engineId: "engine-1", leaseMs: 1_000, isNew: true, definitions: ["1"] });
     await storage.putDefinitions([{ hash: "1", pipeline: "nightly", graph: "j1:{}" }]);
     const before = await readFile(file, "utf8");
     await storage.receive("engine-1");
     await storage.putDefinitions([{ hash: "1", pipeline: "nightly", graph: "j1:{}" }]);
     expect(await readFile(file, "utf8")).toBe(before);
+    await storage.createRuns([{ ...RUN, id: "run-1", owner: "engine-1" }]);
     await storage.sendSignals([{ id: "signal-1", key: "order", payload: "u1:", sentAt: 0 }]);
+    await storage.receive("engine-1"); // nobody waits for that signal
+    await storage.send([{ id: "pause-1", runId: "run-1", sentAt: 0, kind: "pause" }]);
     await storage.receive("engine-1");
     await storage.close();
     const lines = (await readFile(file, "utf8")).slice(before.length).split("\n").slice(0, -1);
-    expect(lines.map((line) => (JSON.parse(line) as [number, string])[1])).toEqual(["sendSignals", "receive"]);
+    expect(lines.map((line) => (JSON.parse(line) as [number, string])[1])).toEqual([
+      "createRuns",
+      "sendSignals",
+      "send",
+      "receive",
+    ]);
   });
 
   it("can be opened again after it failed to open", async () => {

@@ -4,9 +4,8 @@ import {
   type DefinitionRecord,
   decode,
   encode,
-  type KeyedSignal,
+  type LeaseRequest,
   memoryStorage,
-  type RunMessage,
   type Storage,
   type StorageContext,
   WeftlineError,
@@ -19,6 +18,7 @@ type Change =
   | "createRuns"
   | "claimRuns"
   | "commit"
+  | "remapRun"
   | "send"
   | "sendSignals"
   | "receive"
@@ -51,9 +51,7 @@ class JsonlStorage implements Storage {
   /** The length of the file's whole lines, in bytes. */
   #size = 0;
   /** The moment of the change that is being made: the same when it is made again. */
-  #at = 0;
-  /** Ids of the signals that no task has taken yet. */
-  readonly #signals = new Set<string>();
+  #at: number | undefined;
   #now: () => number = () => 0;
   /** One change at a time, so that the lines are in the order in which the changes happened. */
   #last: Promise<unknown> = Promise.resolve();
@@ -68,8 +66,7 @@ class JsonlStorage implements Storage {
     const file = await open(this.#path, "a+");
     try {
       this.#state = memoryStorage();
-      this.#signals.clear();
-      await this.#state.open({ log, now: () => this.#at });
+      await this.#state.open({ log, now: () => this.#at ?? this.#now() });
       const alive = await this.#replay(await file.readFile());
       await file.truncate(this.#size); // a last line that was not finished was never confirmed either
       await file.sync();
@@ -77,7 +74,7 @@ class JsonlStorage implements Storage {
       this.#now = now;
       this.#file = file;
       // No other process has this file, so an engine that did not release its lease is dead.
-      for (const engineId of alive) await this.releaseLease(engineId);
+      for (const engineId of alive) await this.#bury(engineId);
     } catch (error) {
       this.#file = undefined;
       await file.close();
@@ -105,11 +102,19 @@ class JsonlStorage implements Storage {
       if (change === undefined) throw new Error(`Cannot open ${this.#path} as it is damaged after byte ${this.#size}`);
       const [at, name, args] = change;
       await this.#make(at, name, args).catch(() => undefined); // who asked for it was told then
-      if (name === "renewLease") alive.add(args[0] as string);
+      if (name === "renewLease") alive.add((args[0] as LeaseRequest).engineId);
       if (name === "releaseLease") alive.delete(args[0] as string);
       this.#size = end + 1;
     }
     return alive;
+  }
+
+  /** Lets an engine die: its lease ends now, and that is noticed as it is renewed. */
+  async #bury(engineId: string): Promise<void> {
+    const renewal = { engineId, leaseMs: Number.MIN_VALUE, isNew: false, definitions: [] };
+    await this.renewLease(renewal);
+    await this.renewLease(renewal);
+    await this.releaseLease(engineId);
   }
 
   // ---- Changes: first the file, then the state, so that nobody sees what a crash could undo
@@ -124,12 +129,13 @@ class JsonlStorage implements Storage {
   }
 
   async #make<Name extends Change>(at: number, name: Name, args: Arguments<Name>): Promise<unknown> {
-    this.#at = at;
-    if (name === "sendSignals") for (const { id } of args[0] as readonly KeyedSignal[]) this.#signals.add(id);
     const method = this.#state[name] as (...args: Arguments<Name>) => Promise<unknown>;
-    const result = await method.apply(this.#state, args);
-    if (name === "receive") for (const { id } of result as readonly RunMessage[]) this.#signals.delete(id);
-    return result;
+    this.#at = at;
+    try {
+      return await method.apply(this.#state, args);
+    } finally {
+      this.#at = undefined;
+    }
   }
 
   async #append(line: string): Promise<void> {
@@ -159,11 +165,12 @@ class JsonlStorage implements Storage {
     throw new WeftlineError("STORAGE_CLOSED", `Cannot use ${this.#path} before open() or after close().`);
   }
 
-  renewLease: Storage["renewLease"] = (engineId, leaseMs) => this.#change("renewLease", engineId, leaseMs);
+  renewLease: Storage["renewLease"] = (request) => this.#change("renewLease", request);
   releaseLease: Storage["releaseLease"] = (engineId) => this.#change("releaseLease", engineId);
   createRuns: Storage["createRuns"] = (runs) => this.#change("createRuns", runs);
   claimRuns: Storage["claimRuns"] = (request) => this.#change("claimRuns", request);
   commit: Storage["commit"] = (flush) => this.#change("commit", flush);
+  remapRun: Storage["remapRun"] = (request) => this.#change("remapRun", request);
   send: Storage["send"] = (messages) => this.#change("send", messages);
   sendSignals: Storage["sendSignals"] = (signals) => this.#change("sendSignals", signals);
   putSchedules: Storage["putSchedules"] = (schedules) => this.#change("putSchedules", schedules);
@@ -171,9 +178,10 @@ class JsonlStorage implements Storage {
   deleteRun: Storage["deleteRun"] = (runId) => this.#change("deleteRun", runId);
   prune: Storage["prune"] = (request) => this.#change("prune", request);
 
-  /** Moving signals to runs is a change; while there are none, nothing has to be written down. */
+  /** Moving signals to runs is a change; where there is nothing to receive, nothing has to be written down. */
   async receive(engineId: string): ReturnType<Storage["receive"]> {
-    return this.#signals.size > 0 ? this.#change("receive", engineId) : this.#state.receive(engineId);
+    const { messages } = await this.look({ engineId, definitions: [], now: 0 });
+    return messages ? this.#change("receive", engineId) : [];
   }
 
   /** Writes down what is new; of what is known, the graph is not to be read. */
@@ -191,9 +199,12 @@ class JsonlStorage implements Storage {
 
   // ---- Reading
 
-  loadRun: Storage["loadRun"] = (runId, page) => this.#state.loadRun(runId, page);
-  nextWake: Storage["nextWake"] = (now) => this.#state.nextWake(now);
+  loadTasks: Storage["loadTasks"] = (runIds, page) => this.#state.loadTasks(runIds, page);
+  loadSteps: Storage["loadSteps"] = (runIds, page) => this.#state.loadSteps(runIds, page);
+  look: Storage["look"] = (request) => this.#state.look(request);
   getRun: Storage["getRun"] = (runId) => this.#state.getRun(runId);
+  endedAmong: Storage["endedAmong"] = (runIds) => this.#state.endedAmong(runIds);
+  survey: Storage["survey"] = (request) => this.#state.survey(request);
   list: Storage["list"] = (kind, query, page) => this.#state.list(kind, query, page);
   getArtifact: Storage["getArtifact"] = (runId, name) => this.#state.getArtifact(runId, name);
   getCached: Storage["getCached"] = (key, now) => this.#state.getCached(key, now);

@@ -57,8 +57,20 @@ export const ERROR_CODES = [
   "VALUE_REJECTED",
   // Storage and ownership
   "STORAGE_CLOSED",
+  "STORAGE_FULL",
+  "STORAGE_TIMEOUT",
+  "STORAGE_INVALID",
+  "DRIVER_MISSING",
+  "SCHEMA_TOO_NEW",
+  "SCHEMA_OUTDATED",
+  "SCHEMA_MISSING",
+  "MIGRATION_LOCK_TIMEOUT",
+  "POOL_TOO_SMALL",
+  "TRANSACTION_INVALID",
   "LEASE_LOST",
   "DAG_CHANGED",
+  "NO_ENGINE_FOR_DAG",
+  "RUN_QUARANTINED",
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

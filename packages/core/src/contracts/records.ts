@@ -83,6 +83,8 @@ export interface RunRecord extends NewRun {
   readonly generation: number;
   /** Rises by one with every change of owner; 0 before the first. Writes under an older epoch are refused. */
   readonly epoch: number;
+  /** How often its engine died while the run was `running`, since it last made progress. */
+  readonly crashes: number;
   readonly startedAt: EpochMs | undefined;
   readonly finishedAt: EpochMs | undefined;
   /** When the run's own timeout ends it. */
@@ -304,6 +306,10 @@ export interface RunQuery {
   readonly tag?: string;
   /** Runs that tasks of this run started. */
   readonly parent?: string;
+  /** Runs that this engine owns. */
+  readonly owner?: string;
+  /** Runs of this definition. */
+  readonly definition?: string;
   /** Created at or after. */
   readonly since?: EpochMs;
   /** Created before. */

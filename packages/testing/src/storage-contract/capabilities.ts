@@ -13,8 +13,11 @@ import {
   ended,
   flush,
   keyedSignal,
+  leaseRequest,
+  lookRequest,
   newRun,
   oneOfEach,
+  runState,
   START,
   scheduleRecord,
   taskRecord,
@@ -158,7 +161,7 @@ export const capabilities: ContractTopic<StorageFixture> = {
 
         const again = await fixture.openAgain();
         assertEqual(await snapshot(fixture, again), before, "an open() of the same place has to find the same data");
-        await again.renewLease("engine-2", 60_000);
+        await again.renewLease(leaseRequest("engine-2"));
         const claimed = await fixture.claim("engine-2", 10, again);
         assertEqual(claimed.map(({ id, epoch }) => [id, epoch]).sort(), [
           ["keyed", 1],
@@ -184,7 +187,7 @@ export const capabilities: ContractTopic<StorageFixture> = {
         await fixture.storage.close();
 
         const again = await fixture.openAgain();
-        await again.renewLease("engine-2", 60_000);
+        await again.renewLease(leaseRequest("engine-2"));
         const claimed = await fixture.claim("engine-2", 10, again);
         assertEqual(idsOf(await again.receive("engine-2")), ["s2"]);
         const { id, epoch } = claimed.at(-1)!;
@@ -212,15 +215,20 @@ export const capabilities: ContractTopic<StorageFixture> = {
         const { durable, manyProcesses } = fixture.storage.supports;
         if (!durable || manyProcesses) return;
         // Its lease was endless, as nobody else could have taken over; it never came to release it.
-        await fixture.storage.renewLease("dead", Number.POSITIVE_INFINITY);
-        await fixture.storage.createRuns([newRun("run-1", { owner: "dead" })]);
+        await fixture.storage.renewLease(leaseRequest("dead", { leaseMs: Number.POSITIVE_INFINITY }));
+        await fixture.storage.createRuns(["run-1", "run-2"].map((id) => newRun(id, { owner: "dead" })));
+        await fixture.commit("dead", changes("run-1", 1, { run: runState("running") }));
         await fixture.storage.close();
         const again = await fixture.openAgain();
-        await again.renewLease("engine-2", Number.POSITIVE_INFINITY);
+        for (const id of ["run-1", "run-2"]) assert.equal((await again.getRun(id))?.owner, undefined, id);
+        await again.renewLease(leaseRequest("engine-2", { leaseMs: Number.POSITIVE_INFINITY }));
         const claimed = await fixture.claim("engine-2", 10, again);
         assertEqual(
-          claimed.map(({ id, epoch }) => [id, epoch]),
-          [["run-1", 2]],
+          claimed.map(({ id, epoch, crashes }) => [id, epoch, crashes]),
+          [
+            ["run-1", 2, 1],
+            ["run-2", 2, 0],
+          ],
         );
       },
     },
@@ -242,12 +250,12 @@ export const capabilities: ContractTopic<StorageFixture> = {
       async check(fixture) {
         const other = await second(fixture);
         if (other === undefined) return;
-        const runOut = await fixture.registerBriefly("engine-1");
-        await other.renewLease("engine-2", 60_000);
+        await fixture.register("engine-1");
+        await other.renewLease(leaseRequest("engine-2"));
         await fixture.create("run-1", "run-2", "run-3");
         const [mine, theirs] = await Promise.all([fixture.claim("engine-1", 2), fixture.claim("engine-2", 2, other)]);
         assert.equal(new Set(idsOf([...mine, ...theirs])).size, mine.length + theirs.length);
-        await runOut();
+        await fixture.letLeaseRunOut("engine-1");
         await fixture.claim("engine-2", 10, other);
         const owners = await fixture.all("runs", {});
         assertEqual(
@@ -264,8 +272,8 @@ export const capabilities: ContractTopic<StorageFixture> = {
       async check(fixture) {
         const other = await second(fixture);
         if (other === undefined) return;
-        await fixture.storage.renewLease("engine-1", 60_000);
-        await other.renewLease("engine-2", 60_000);
+        await fixture.storage.renewLease(leaseRequest("engine-1"));
+        await other.renewLease(leaseRequest("engine-2"));
         await fixture.create(...Array.from({ length: 10 }, (_, n) => `run-${n}`));
         const claim = (engineId: string, storage: Storage) =>
           storage.claimRuns(claimRequest(engineId, { maxActiveRuns: { nightly: 3 }, limit: 2 }));
@@ -286,35 +294,11 @@ export const capabilities: ContractTopic<StorageFixture> = {
       name: "manyProcesses: without it, a lease may be endless",
       async check(fixture) {
         if (fixture.storage.supports.manyProcesses) return;
-        await fixture.storage.renewLease("engine-1", Number.POSITIVE_INFINITY);
+        await fixture.storage.renewLease(leaseRequest("engine-1", { leaseMs: Number.POSITIVE_INFINITY }));
         await fixture.storage.createRuns([newRun("run-1", { owner: "engine-1" })]);
-        assert.equal(await fixture.storage.nextWake(fixture.now), undefined);
+        assert.equal((await fixture.storage.look(lookRequest("engine-9", { now: fixture.now }))).nextWake, undefined);
         await fixture.register("engine-2");
         assertEqual(await fixture.claim("engine-2"), []);
-      },
-    },
-    {
-      name: "hostTransactions: createRuns() joins the host's transaction, and is undone with it",
-      async check(fixture) {
-        const { storage, source } = fixture;
-        assert.equal(
-          source.transaction !== undefined,
-          storage.supports.hostTransactions,
-          "give the suite `transaction` exactly when supports.hostTransactions is true",
-        );
-        if (source.transaction === undefined) return;
-        await source.transaction(storage, async (tx) => {
-          await storage.createRuns([newRun("committed", { createdAt: START })], { tx });
-        });
-        assert.ok(await storage.getRun("committed"), "the transaction was committed");
-        const failing = source.transaction(storage, async (tx) => {
-          await storage.createRuns([newRun("rolled-back", { key: "k" })], { tx });
-          throw new Error("the host changed its mind");
-        });
-        await assert.rejects(failing, /changed its mind/);
-        assert.equal(await storage.getRun("rolled-back"), undefined, "the transaction was rolled back");
-        const [answer] = await storage.createRuns([newRun("after", { key: "k" })]);
-        assert.equal(answer?.kind, "created", "the key of a run that was rolled back is free");
       },
     },
   ],

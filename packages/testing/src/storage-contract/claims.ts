@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import { idsOf, type StorageFixture } from "./fixture.js";
-import { changes, claimRequest, ended, newRun, runState, START } from "./records.js";
+import { changes, claimRequest, ended, leaseRequest, newRun, runState, START } from "./records.js";
 
 export const claims: ContractTopic<StorageFixture> = {
   name: "claims",
@@ -71,7 +71,7 @@ export const claims: ContractTopic<StorageFixture> = {
     {
       name: "claimRuns() leaves runs until their time, by the engine's clock",
       async check({ storage }) {
-        await storage.renewLease("engine-1", 60_000);
+        await storage.renewLease(leaseRequest("engine-1"));
         await storage.createRuns([
           newRun("later", { availableAt: START + 1_000 }),
           newRun("due", { availableAt: START }),
@@ -85,7 +85,7 @@ export const claims: ContractTopic<StorageFixture> = {
     {
       name: "claimRuns() takes only runs of the definitions the engine has",
       async check({ storage }) {
-        await storage.renewLease("engine-1", 60_000);
+        await storage.renewLease(leaseRequest("engine-1"));
         await storage.createRuns([
           newRun("a", { definition: "A" }),
           newRun("b", { definition: "B" }),
@@ -101,7 +101,7 @@ export const claims: ContractTopic<StorageFixture> = {
     {
       name: "claimRuns() finds runs of its definitions behind any number of others",
       async check({ storage }) {
-        await storage.renewLease("engine-1", 60_000);
+        await storage.renewLease(leaseRequest("engine-1"));
         await storage.createRuns(
           Array.from({ length: 300 }, (_, n) => newRun(`other-${n}`, { definition: "other", createdAt: START + n })),
         );
@@ -158,37 +158,52 @@ export const claims: ContractTopic<StorageFixture> = {
       },
     },
     {
-      name: "nextWake() knows when the next run is to start",
-      async check({ storage }) {
-        await storage.createRuns([
-          newRun("late", { availableAt: START + 9_000 }),
-          newRun("soon", { availableAt: START + 2_000 }),
-          newRun("due", { availableAt: START }),
+      name: "claimRuns() of one run takes it whatever its definition, its time and maxActiveRuns say",
+      async check(fixture) {
+        await fixture.owned("active");
+        await fixture.register("engine-2");
+        await fixture.storage.createRuns([
+          newRun("older"),
+          newRun("run-1", { definition: "nobody's", availableAt: START + 9_000, priority: -1 }),
         ]);
-        assert.equal(await storage.nextWake(START), START + 2_000);
-        assert.equal(await storage.nextWake(START + 2_000), START + 9_000);
-        assert.equal(await storage.nextWake(START + 9_000), undefined);
+        const request = claimRequest("engine-2", { runId: "run-1", maxActiveRuns: { nightly: 1 }, definitions: [] });
+        const [claimed, ...others] = await fixture.storage.claimRuns(request);
+        assertEqual([claimed?.id, claimed?.owner, claimed?.epoch], ["run-1", "engine-2", 1]);
+        assertEqual(others, []);
+        assertEqual(await fixture.run("run-1"), claimed);
+        assert.equal((await fixture.run("older")).owner, undefined);
+        await fixture.commit("engine-2", changes("run-1", 1, { run: ended("succeeded") }));
       },
     },
     {
-      name: "nextWake() knows when a lease ends that keeps runs from others",
+      name: "claimRuns() of one run takes none that has an owner, has ended, or is not there",
       async check(fixture) {
-        assert.equal(await fixture.storage.nextWake(fixture.now), undefined);
-        const { now } = await fixture.storage.renewLease("engine-1", 60_000);
-        await fixture.storage.createRuns([newRun("run-1", { owner: "engine-1" })]);
-        const wake = await fixture.storage.nextWake(now);
-        assert.ok(
-          wake !== undefined && wake > now && wake <= now + 61_000,
-          `the lease ends at ${now + 60_000}: ${wake}`,
-        );
+        const finished = ["succeeded", "failed", "cancelled", "quarantined"] as const;
+        await fixture.owned("owned", ...finished);
+        await fixture.commit("engine-1", ...finished.map((status) => changes(status, 1, { run: ended(status) })));
+        await fixture.register("engine-2");
+        await fixture.create("free");
+        for (const runId of ["owned", ...finished, "no-such-run"]) {
+          assertEqual(await fixture.storage.claimRuns(claimRequest("engine-2", { runId })), [], runId);
+        }
+        assertEqual(await fixture.storage.claimRuns(claimRequest("engine-1", { runId: "owned" })), []);
+        await fixture.commit("engine-1", changes("owned", 1, { run: runState("running") }));
+        await fixture.letLeaseRunOut("engine-1");
+        const [taken] = await fixture.storage.claimRuns(claimRequest("engine-2", { runId: "owned" }));
+        assertEqual([taken?.id, taken?.epoch, taken?.crashes], ["owned", 2, 1]);
+        assertEqual(idsOf(await fixture.claim("engine-2")), ["free"]);
       },
     },
     {
-      name: "nextWake() has nothing to say about runs that have ended",
+      name: "claimRuns() gives one run to one caller, however many ask for it at once",
       async check(fixture) {
-        await fixture.owned("run-1");
-        await fixture.write("run-1", { run: ended("succeeded") });
-        assert.equal(await fixture.storage.nextWake(fixture.now), undefined);
+        const engines = Array.from({ length: 6 }, (_, n) => `engine-${n}`);
+        await fixture.register(...engines);
+        await fixture.create("run-1");
+        const claims = engines.map((id) => fixture.storage.claimRuns(claimRequest(id, { runId: "run-1" })));
+        const [claimed, ...others] = (await Promise.all(claims)).flat();
+        assertEqual([claimed?.epoch, others.length], [1, 0]);
+        assert.equal((await fixture.run("run-1")).owner, claimed?.owner);
       },
     },
   ],

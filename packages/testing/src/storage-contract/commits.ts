@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
-import { expectHistory, readPages, type StorageFixture } from "./fixture.js";
+import { expectHistory, type StorageFixture } from "./fixture.js";
 import {
   artifactRecord,
   assetRecord,
@@ -315,28 +315,6 @@ export const commits: ContractTopic<StorageFixture> = {
             logs.map(({ message }) => message),
             rounds.map(String),
           );
-        }
-      },
-    },
-    {
-      name: "loadRun() reads the tasks of a run in the definition's order, items in theirs",
-      async check(fixture) {
-        await fixture.owned("run-1", "run-2");
-        const tasks = [
-          taskRecord("run-1", 0),
-          taskRecord("run-1", 1, { items: 12 }),
-          ...Array.from({ length: 12 }, (_, n) => taskRecord("run-1", 1, { index: [n] })),
-          taskRecord("run-1", 2, { index: [0] }),
-          taskRecord("run-1", 2, { index: [0, 2] }),
-          taskRecord("run-1", 2, { index: [0, 10] }),
-          taskRecord("run-1", 2, { index: [1] }),
-          taskRecord("run-1", 11),
-        ];
-        await fixture.write("run-1", { tasks: [...tasks].reverse() });
-        await fixture.write("run-2", { tasks: [taskRecord("run-2", 0)] });
-        for (const limit of [1, 4, tasks.length, 1_000]) {
-          const loaded = await readPages((page) => fixture.storage.loadRun("run-1", page), limit);
-          assertEqual(loaded, tasks, `in pages of ${limit}`);
         }
       },
     },

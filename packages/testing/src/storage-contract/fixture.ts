@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   type HistoryKind,
   type HistoryKinds,
+  type HostTransaction,
   type Logger,
   type PageRequest,
   type RunChanges,
@@ -10,19 +11,20 @@ import {
   WeftlineError,
 } from "weftline";
 import { assertEqual } from "../assert-equal.js";
-import { changes, claimRequest, flush, newRun, START } from "./records.js";
+import { changes, claimRequest, flush, leaseRequest, newRun, START } from "./records.js";
 
 /** How an adapter's stores come to be. */
 export interface StorageSource {
   readonly open: (place: string) => Storage | Promise<Storage>;
-  readonly transaction: ((storage: Storage, work: (tx: unknown) => Promise<void>) => Promise<void>) | undefined;
+  readonly transaction: TransactionMaker | undefined;
 }
 
+/** Runs `work` in a transaction of the host's, commits it, or rolls it back and rejects when `work` rejects. */
+export type TransactionMaker = (storage: Storage, work: (tx: HostTransaction) => Promise<void>) => Promise<void>;
+
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
-/** A lease in real time: long enough for a slow machine to do what has to be done before it ends. */
-const REAL_LEASE_MS = 400;
-/** As long as nobody may ever wait for its end. */
-const LONG_LEASE_MS = 3_600_000;
+/** How long stores with a clock of their own are waited for until a lease of 1 ms is over. */
+const REAL_END_MS = 20;
 const { setTimeout: startTimeout } = globalThis;
 
 /** The kinds of records that belong to a run. */
@@ -59,7 +61,12 @@ export class StorageFixture {
 
   /** Another store on the same data. */
   async openAgain(): Promise<Storage> {
-    const storage = await this.source.open(this.place);
+    return this.openAt(this.place);
+  }
+
+  /** A store on the data of this place. */
+  async openAt(place: string): Promise<Storage> {
+    const storage = await this.source.open(place);
     this.#opened.push(storage);
     await this.reopen(storage);
     return storage;
@@ -78,18 +85,25 @@ export class StorageFixture {
 
   /** Engines with leases that hold for the whole case. */
   async register(...engineIds: string[]): Promise<void> {
-    for (const id of engineIds) await this.storage.renewLease(id, LONG_LEASE_MS);
+    for (const id of engineIds) await this.storage.renewLease(leaseRequest(id));
   }
 
-  /** An engine whose lease ends when the returned function is called. */
-  async registerBriefly(engineId: string): Promise<() => Promise<void>> {
-    const { now } = await this.storage.renewLease(engineId, REAL_LEASE_MS);
-    const judgesByItsOwnClock = now !== this.#now;
-    return async () => {
-      this.#now += REAL_LEASE_MS;
-      // Only a store with a clock of its own makes anybody wait.
-      if (judgesByItsOwnClock) await passTime(REAL_LEASE_MS);
-    };
+  /** Renews the lease of an engine for an instant and lets it run out, unseen. */
+  async letLeaseRunOut(engineId: string): Promise<void> {
+    const { now } = await this.storage.renewLease(leaseRequest(engineId, { leaseMs: 1, isNew: false }));
+    await this.passTime(1, now, REAL_END_MS);
+  }
+
+  /**
+   * Goes on by `ms` on the store's clock.
+   *
+   * @param storeNow - What it shows: only a store with a clock of its own makes anybody wait.
+   * @param realMs - How long, as its timers are as exact as they are.
+   */
+  async passTime(ms: number, storeNow: number, realMs: number): Promise<void> {
+    const judgesByItsOwnClock = storeNow !== this.#now;
+    this.#now += ms;
+    if (judgesByItsOwnClock) await passTime(realMs);
   }
 
   async create(...ids: string[]): Promise<void> {

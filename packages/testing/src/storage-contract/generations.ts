@@ -20,7 +20,7 @@ function record(
 async function expectCurrent(fixture: StorageFixture, expected: readonly TaskRecord[]): Promise<void> {
   for (const limit of [1, 2, 3, expected.length, 1_000]) {
     assertEqual(await fixture.all("tasks", { runId: "run-1" }, limit), expected, `listed in pages of ${limit}`);
-    const loaded = await readPages((page) => fixture.storage.loadRun("run-1", page), limit);
+    const loaded = await readPages((page) => fixture.storage.loadTasks(["run-1"], page), limit);
     assertEqual(loaded, expected, `loaded in pages of ${limit}`);
   }
 }
@@ -53,7 +53,7 @@ export const generations: ContractTopic<StorageFixture> = {
       },
     },
     {
-      name: "list() of tasks and loadRun() give each task as it is in its newest generation",
+      name: "list() of tasks and loadTasks() give each task as it is in its newest generation",
       async check(fixture) {
         await fixture.owned("run-1");
         const current = [record(0, [], 1), record(1, [], 2), record(2, [], 10), record(4, [], 9), record(11, [], 1)];
@@ -164,7 +164,7 @@ export const generations: ContractTopic<StorageFixture> = {
         const page = { limit: 3 };
         const pages = [
           await fixture.storage.list("tasks", { runId: "run-1" }, page),
-          await fixture.storage.loadRun("run-1", page),
+          await fixture.storage.loadTasks(["run-1"], page),
         ];
         for (const { items: last, next } of pages) assertEqual([last.length, next], [3, undefined]);
       },

@@ -13,6 +13,7 @@ import {
   logRecord,
   metricRecord,
   newRun,
+  resumeMessage,
   runState,
   START,
   stepRecord,
@@ -117,7 +118,7 @@ export const history: ContractTopic<StorageFixture> = {
       },
     },
     {
-      name: "list() and loadRun() refuse a foreign cursor with CURSOR_INVALID",
+      name: "list() refuses a foreign cursor with CURSOR_INVALID",
       async check(fixture) {
         await writeTwelve(fixture);
         const { storage } = fixture;
@@ -132,7 +133,6 @@ export const history: ContractTopic<StorageFixture> = {
         for (const cursor of ["nonsense", "'; --", "tasks:", "-1"]) {
           await rejectsWith(storage.list("tasks", { runId: "run-1" }, { limit: 1, cursor }), "CURSOR_INVALID", cursor);
           await rejectsWith(storage.list("runs", {}, { limit: 1, cursor }), "CURSOR_INVALID", cursor);
-          await rejectsWith(storage.loadRun("run-1", { limit: 1, cursor }), "CURSOR_INVALID", cursor);
         }
       },
     },
@@ -145,7 +145,7 @@ export const history: ContractTopic<StorageFixture> = {
           { id: "a", pipeline: "p", key: "k", tags: ["x"], createdAt: START },
           { id: "b", pipeline: "p", key: "k2", tags: ["x", "y"], createdAt: START + 10 },
           { id: "c", pipeline: "q", key: "k", tags: [], createdAt: START + 20, parent: task("a", [3]) },
-          { id: "d", pipeline: "q", tags: ["y x", "X"], createdAt: START + 30, parent: task("b", []) },
+          { id: "d", pipeline: "q", tags: ["y x", "X"], createdAt: START + 30, parent: task("b", []), definition: "e" },
         ];
         await fixture.storage.createRuns(details.map(({ id, ...rest }) => newRun(id, { owner: "engine-1", ...rest })));
         await fixture.commit(
@@ -170,8 +170,52 @@ export const history: ContractTopic<StorageFixture> = {
           [{ since: START + 10, until: START + 20 }, ["b"]],
           [{ pipeline: "p", tag: "x", status: ["succeeded"], since: START, key: "k2" }, ["b"]],
           [{ pipeline: "p", key: "none" }, []],
+          [{ owner: "engine-1" }, ["c", "d"]],
+          [{ owner: "engine-1", definition: "e" }, ["d"]],
+          [{ owner: "engine-2" }, []],
+          [{ definition: "e" }, ["d"]],
+          [{ definition: "e", pipeline: "p" }, []],
         ];
         await expectMatches(fixture, "runs", ({ id }) => id, expected);
+      },
+    },
+    {
+      name: "list() of an owner's runs follows the run from owner to owner, also to none",
+      async check(fixture) {
+        await fixture.owned("run-1", "run-2", "done");
+        await fixture.register("engine-2");
+        const ofOwner = async (owner: string) => idsOf(await fixture.all("runs", { owner }, 1));
+        await fixture.write("done", { run: ended("succeeded") });
+        assertEqual(await ofOwner("engine-1"), ["run-2", "run-1"]);
+        await fixture.storage.releaseLease("engine-1");
+        assertEqual(await ofOwner("engine-1"), []);
+        await fixture.claim("engine-2", 1);
+        assertEqual([await ofOwner("engine-1"), await ofOwner("engine-2")], [[], ["run-1"]]);
+      },
+    },
+    {
+      name: "endedAmong() names the runs that have ended, and those that are not there",
+      async check(fixture) {
+        const finished = ["succeeded", "failed", "cancelled", "quarantined"] as const;
+        const active = ["running", "waiting", "paused"] as const;
+        await fixture.owned("queued", ...active, ...finished, "resumed", "deleted");
+        await fixture.create("free");
+        await fixture.commit(
+          "engine-1",
+          ...active.map((status) => changes(status, 1, { run: runState(status) })),
+          ...finished.map((status) => changes(status, 1, { run: ended(status) })),
+          ...["resumed", "deleted"].map((id) => changes(id, 1, { run: ended("failed") })),
+        );
+        await fixture.storage.send([resumeMessage("m1", "resumed")]);
+        await fixture.storage.deleteRun("deleted");
+        const known = idsOf(await fixture.all("runs", {}));
+        const ids = ["no-such-run", ...known, "deleted"];
+        const endedIds = [...(await fixture.storage.endedAmong(ids))].sort();
+        assertEqual(endedIds, ["deleted", "no-such-run", ...finished].sort());
+        assertEqual(await fixture.storage.endedAmong(["queued", "free"]), []);
+        assertEqual(await fixture.storage.endedAmong([]), []);
+        const many = Array.from({ length: 1_000 }, (_, n) => (n === 500 ? "queued" : `nobody-${n}`));
+        assert.equal((await fixture.storage.endedAmong(many)).length, 999);
       },
     },
     {
@@ -297,7 +341,7 @@ export const history: ContractTopic<StorageFixture> = {
             items,
           );
         }
-        const loaded = await readPages((page) => fixture.storage.loadRun("run-1", page), 10);
+        const loaded = await readPages((page) => fixture.storage.loadTasks(["run-1"], page), 10);
         assertEqual(indexes(loaded), items);
       },
     },

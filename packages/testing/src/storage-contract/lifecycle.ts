@@ -9,26 +9,32 @@ import {
   definitionRecord,
   flush,
   keyedSignal,
+  leaseRequest,
+  lookRequest,
   newRun,
   runState,
   START,
   scheduleRecord,
 } from "./records.js";
 
-/** Every method but `listen`, which not every store has, called as an engine would. */
+/** Every method that each store has, called as an engine would. */
 function everyCall(storage: Storage): Readonly<Record<string, () => Promise<unknown>>> {
   const page = { limit: 10 };
   return {
-    renewLease: () => storage.renewLease("engine-1", 1_000),
+    renewLease: () => storage.renewLease(leaseRequest("engine-1")),
     releaseLease: () => storage.releaseLease("engine-1"),
     createRuns: () => storage.createRuns([newRun("run-1")]),
     claimRuns: () => storage.claimRuns(claimRequest("engine-1")),
-    loadRun: () => storage.loadRun("run-1", page),
+    loadTasks: () => storage.loadTasks(["run-1"], page),
+    loadSteps: () => storage.loadSteps(["run-1"], page),
+    remapRun: () => storage.remapRun({ engineId: "engine-1", runId: "run-1", epoch: 1, definition: "2", tasks: [] }),
     commit: () => storage.commit(flush("flush-1", "engine-1", changes("run-1", 1, { run: runState("running") }))),
     send: () => storage.send([cancelMessage("message-1", "run-1")]),
     sendSignals: () => storage.sendSignals([keyedSignal("signal-1", "key")]),
     receive: () => storage.receive("engine-1"),
-    nextWake: () => storage.nextWake(START),
+    look: () => storage.look(lookRequest("engine-1")),
+    endedAmong: () => storage.endedAmong(["run-1"]),
+    survey: () => storage.survey({ now: START }),
     getRun: () => storage.getRun("run-1"),
     list: () => storage.list("runs", {}, page),
     getArtifact: () => storage.getArtifact("run-1", "report"),
@@ -56,15 +62,18 @@ export const lifecycle: ContractTopic<StorageFixture> = {
       },
     },
     {
-      name: "close() makes a later listen() reject with STORAGE_CLOSED",
+      name: "close() makes a later listen() or holdLease() reject with STORAGE_CLOSED",
       async check({ storage }) {
         await storage.close();
-        if (storage.listen)
-          await rejectsWith(
-            storage.listen(() => {}),
-            "STORAGE_CLOSED",
-            "listen() after close()",
-          );
+        const closed = (call: Promise<unknown> | undefined, what: string) =>
+          call && rejectsWith(call, "STORAGE_CLOSED", `${what} after close()`);
+        const { isNew: _, ...lease } = leaseRequest("engine-1", { leaseMs: 1_000 });
+        const request = { ...lease, everyMs: 100, maxBlockedMs: 60_000, onRenewal: () => {} };
+        await closed(
+          storage.listen?.(() => {}),
+          "listen()",
+        );
+        await closed(storage.holdLease?.(request), "holdLease()");
       },
     },
     {

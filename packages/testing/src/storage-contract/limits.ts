@@ -54,12 +54,12 @@ export const limits: ContractTopic<StorageFixture> = {
     {
       name: "claimRuns() does not count what was given back, or whose owner's lease has run out",
       async check(fixture) {
-        const runOut = await fixture.registerBriefly("engine-1");
+        await fixture.register("engine-1");
         await fixture.register("engine-2", "engine-3");
         await createOf(fixture, "p", 3);
         assertEqual(idsOf(await claimWithin(fixture, "engine-1", { p: 2 })), ["p-1", "p-2"]);
         assertEqual(await claimWithin(fixture, "engine-2", { p: 2 }), []);
-        await runOut();
+        await fixture.letLeaseRunOut("engine-1");
         assertEqual(idsOf(await claimWithin(fixture, "engine-2", { p: 2 })), ["p-1", "p-2"]);
         await fixture.storage.releaseLease("engine-2");
         const taken = await claimWithin(fixture, "engine-3", { p: 2 });

@@ -7,7 +7,9 @@ import type {
   DefinitionRecord,
   Flush,
   KeyedSignal,
+  LeaseRequest,
   LogRecord,
+  LookRequest,
   MetricRecord,
   NewRun,
   RunChanges,
@@ -54,6 +56,7 @@ export function asCreated(run: NewRun): RunRecord {
     status: "queued",
     generation: 1,
     epoch: run.owner === undefined ? 0 : 1,
+    crashes: 0,
     startedAt: undefined,
     finishedAt: undefined,
     deadlineAt: undefined,
@@ -61,9 +64,22 @@ export function asCreated(run: NewRun): RunRecord {
   };
 }
 
-/** A claim of all runs there are, for an engine that has the definition of `newRun()`. */
+/** As long as nobody may ever wait for its end. */
+const LONG_LEASE_MS = 3_600_000;
+
+/** An engine that has the definition of `newRun()` begins, with a lease that holds for the whole case. */
+export function leaseRequest(engineId: string, details: Partial<LeaseRequest> = {}): LeaseRequest {
+  return { engineId, leaseMs: LONG_LEASE_MS, isNew: true, definitions: [DEFINITION], ...details };
+}
+
+/** A claim of all runs there are, suspects included, for an engine that has the definition of `newRun()`. */
 export function claimRequest(engineId: string, details: Partial<ClaimRequest> = {}): ClaimRequest {
-  return { engineId, definitions: [DEFINITION], maxActiveRuns: {}, limit: 100, now: START, ...details };
+  const everything = { maxActiveRuns: {}, limit: 100, suspectFrom: 1, suspects: 100 };
+  return { engineId, definitions: [DEFINITION], ...everything, now: START, ...details };
+}
+
+export function lookRequest(engineId: string, details: Partial<LookRequest> = {}): LookRequest {
+  return { engineId, definitions: [DEFINITION], now: START, ...details };
 }
 
 export function taskRecord(runId: string, position: number, details: Partial<TaskRecord> = {}): TaskRecord {
@@ -246,6 +262,7 @@ export function runState(status: RunStatus, details: Partial<RunState> = {}): Ru
     error: undefined,
     generation: 1,
     params: PARAMS,
+    crashes: 0,
     ...details,
   };
 }

@@ -45,6 +45,27 @@ export class ColumnHistory implements TaskHistory {
     this.#cells.putAttempt(this.#openCell(record), record);
   }
 
+  everyTask(): readonly TaskRecord[] {
+    const found: TaskRecord[] = [];
+    const path: number[] = [];
+    const visit = (newest: number) => {
+      for (let cell = newest; cell !== NO_CELL; cell = this.#cells.older(cell)) {
+        if (this.#cells.taskStatus(cell) !== undefined) found.push(this.#cells.task(cell, this.#placeAt(path)));
+      }
+      return false;
+    };
+    this.#walk(this.#places, NO_PATH, 0, { task: undefined, index: undefined, path, visit });
+    return found;
+  }
+
+  everyAttempt(): readonly AttemptRecord[] {
+    return this.attempts(
+      { runId: this.#runId },
+      { path: NO_PATH, generation: 0, attempt: 0 },
+      Number.POSITIVE_INFINITY,
+    );
+  }
+
   currentTask(position: number, index: readonly number[]): TaskRecord | undefined {
     let places: Places | undefined = this.#places;
     let place = position;

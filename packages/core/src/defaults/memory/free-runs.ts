@@ -1,19 +1,17 @@
 import type { EpochMs } from "../../clock.js";
-import { isRunFinished } from "../../contracts/records.js";
-import type { ClaimRequest } from "../../contracts/storage.js";
+import { isRunFinished, type RunRecord } from "../../contracts/records.js";
+import type { ClaimRequest, LookRequest } from "../../contracts/storage.js";
 import { Heap } from "./heap.js";
 import type { RunStore } from "./run-store.js";
 
 /** Unfinished runs without an owner, in the order in which they may be claimed. */
 export class FreeRuns {
-  /** By definition and pipeline: what a claim cannot take is not even looked at. */
-  readonly #lanes = new Map<string, Map<string, Lane>>();
+  /** By definition: what a claim cannot take is not even looked at. */
+  readonly #lanes = new Map<string, Lane[]>();
 
   /** Adds a run, or moves one whose time has changed. */
   add(run: RunStore): void {
-    const { definition, pipeline } = run.record;
-    const lanes = getOrAdd(this.#lanes, definition, () => new Map<string, Lane>());
-    getOrAdd(lanes, pipeline, () => new Lane(pipeline)).add(run);
+    this.#laneOf(run).add(run);
   }
 
   /**
@@ -21,29 +19,49 @@ export class FreeRuns {
    *
    * @param hasRoom - Whether another run of this pipeline may become active.
    */
-  *claimable({ definitions, now }: ClaimRequest, hasRoom: (pipeline: string) => boolean): Generator<RunStore> {
-    const lanes = definitions.flatMap((definition) => [...(this.#lanes.get(definition)?.values() ?? [])]);
+  *claimable(request: ClaimRequest, hasRoom: (pipeline: string) => boolean): Generator<RunStore> {
+    const { suspectFrom, now } = request;
+    const lanes = this.#of(request.definitions);
+    const ordinary = lanes.filter(({ crashes }) => crashes < suspectFrom);
+    const suspect = lanes.filter(({ crashes }) => crashes >= suspectFrom);
+    let suspects = request.suspects;
     for (;;) {
-      let first: RunStore | undefined;
-      for (const lane of lanes) {
-        const run = lane.first(now);
-        if (run !== undefined && (first === undefined || isBefore(run, first)) && hasRoom(lane.pipeline)) first = run;
-      }
+      const run = firstOf(ordinary, now, hasRoom, isBefore);
+      const suspected = suspects > 0 ? firstOf(suspect, now, hasRoom, isLessSuspect) : undefined;
+      const first = run === undefined || (suspected !== undefined && isBefore(suspected, run)) ? suspected : run;
       if (first === undefined) return;
+      if (first === suspected) suspects--;
       yield first;
     }
   }
 
-  /** The earliest moment after `now` at which a run is due. */
-  nextDue(now: EpochMs): EpochMs | undefined {
+  isAnyDue({ definitions, now }: LookRequest): boolean {
+    return this.#of(definitions).some((lane) => lane.first(now) !== undefined);
+  }
+
+  /** The earliest moment after the request's `now` at which a run is due. */
+  nextDue({ definitions, now }: LookRequest): EpochMs | undefined {
     let earliest: EpochMs | undefined;
-    for (const lanes of this.#lanes.values()) {
-      for (const lane of lanes.values()) {
-        const due = lane.nextDue(now);
-        if (due !== undefined && (earliest === undefined || due < earliest)) earliest = due;
-      }
+    for (const lane of this.#of(definitions)) {
+      const due = lane.nextDue(now);
+      if (due !== undefined && (earliest === undefined || due < earliest)) earliest = due;
     }
     return earliest;
+  }
+
+  #of(definitions: readonly string[]): readonly Lane[] {
+    return definitions.flatMap((definition) => this.#lanes.get(definition) ?? []);
+  }
+
+  #laneOf({ record }: RunStore): Lane {
+    const lanes = this.#lanes.get(record.definition) ?? [];
+    this.#lanes.set(record.definition, lanes);
+    let lane = lanes.find(({ pipeline, crashes }) => pipeline === record.pipeline && crashes === record.crashes);
+    if (lane === undefined) {
+      lane = new Lane(record);
+      lanes.push(lane);
+    }
+    return lane;
   }
 }
 
@@ -53,16 +71,20 @@ interface Delayed {
 }
 
 /**
- * The free runs of one definition. Runs leave it unseen, by being claimed or by becoming due earlier: what comes to the
- * top is checked.
+ * The free runs of one definition and pipeline with the same number of crashes. Runs leave it unseen, by being
+ * claimed, by becoming due earlier, or for another lane: what comes to the top is checked.
  */
 class Lane {
+  readonly definition: string;
   readonly pipeline: string;
+  readonly crashes: number;
   readonly #due = new Heap<RunStore>(isBefore);
   readonly #delayed = new Heap<Delayed>((a, b) => a.until < b.until);
 
-  constructor(pipeline: string) {
+  constructor({ definition, pipeline, crashes }: RunRecord) {
+    this.definition = definition;
     this.pipeline = pipeline;
+    this.crashes = crashes;
   }
 
   add(run: RunStore): void {
@@ -72,44 +94,61 @@ class Lane {
   first(now: EpochMs): RunStore | undefined {
     this.#wake(now);
     for (let run = this.#due.first; run !== undefined; run = this.#due.first) {
-      if (isFree(run) && run.record.availableAt <= now) return run;
+      const isHere = this.#has(run);
+      if (isHere && run.record.availableAt <= now) return run;
       this.#due.shift();
-      if (isFree(run)) this.add(run); // due by the clock of another engine only
+      if (isHere) this.add(run); // due by the clock of another engine only
     }
     return undefined;
   }
 
   nextDue(now: EpochMs): EpochMs | undefined {
     this.#wake(now);
-    while (this.#delayed.first !== undefined && !isStill(this.#delayed.first)) this.#delayed.shift();
+    while (this.#delayed.first !== undefined && !this.#isStill(this.#delayed.first)) this.#delayed.shift();
     return this.#delayed.first?.until;
   }
 
   #wake(now: EpochMs): void {
     for (let next = this.#delayed.first; next !== undefined && next.until <= now; next = this.#delayed.first) {
       this.#delayed.shift();
-      if (isStill(next)) this.#due.push(next.run);
+      if (this.#isStill(next)) this.#due.push(next.run);
     }
+  }
+
+  #isStill({ run, until }: Delayed): boolean {
+    return this.#has(run) && run.record.availableAt === until;
+  }
+
+  #has(run: RunStore): boolean {
+    return isFree(run) && run.record.definition === this.definition && run.record.crashes === this.crashes;
   }
 }
 
-function isStill({ run, until }: Delayed): boolean {
-  return isFree(run) && run.record.availableAt === until;
+/** @param hasRoom - Asked only about the pipeline of a run that would come first. */
+function firstOf(
+  lanes: readonly Lane[],
+  now: EpochMs,
+  hasRoom: (pipeline: string) => boolean,
+  comesBefore: (a: RunStore, b: RunStore) => boolean,
+): RunStore | undefined {
+  let first: RunStore | undefined;
+  for (const lane of lanes) {
+    const run = lane.first(now);
+    if (run !== undefined && (first === undefined || comesBefore(run, first)) && hasRoom(lane.pipeline)) first = run;
+  }
+  return first;
 }
 
-function isFree({ record }: RunStore): boolean {
+export function isFree({ record }: RunStore): boolean {
   return record.owner === undefined && !isRunFinished(record.status);
+}
+
+function isLessSuspect(a: RunStore, b: RunStore): boolean {
+  if (a.record.crashes !== b.record.crashes) return a.record.crashes < b.record.crashes;
+  return isBefore(a, b);
 }
 
 function isBefore(a: RunStore, b: RunStore): boolean {
   if (a.record.priority !== b.record.priority) return a.record.priority > b.record.priority;
   return a.sequence < b.sequence;
-}
-
-function getOrAdd<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
-  const known = map.get(key);
-  if (known !== undefined) return known;
-  const made = make();
-  map.set(key, made);
-  return made;
 }

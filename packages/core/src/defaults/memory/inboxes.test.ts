@@ -195,4 +195,30 @@ describe("sendSignals()", () => {
     await storage.sendSignals([keyedSignal("1", "k")]);
     expect(await given(storage)).toEqual([]);
   });
+
+  it("keeps the turn of a task that waits when its run gets another definition", async () => {
+    const { storage } = await withRuns("r", "s");
+    await write(storage, "r", waitingTask("r", "k"), waitingTask("r", "l", { position: 1 }));
+    await write(storage, "s", waitingTask("s", "k"), waitingTask("s", "l", { position: 1 }));
+    const tasks = [
+      { from: 0, position: 1, task: "u" },
+      { from: 1, position: 0, task: "t" },
+    ];
+    await storage.remapRun({ engineId: "a", runId: "r", epoch: 1, definition: "work@2", tasks });
+    await storage.sendSignals([keyedSignal("1", "k")]);
+    expect(await given(storage)).toEqual(["1 to r"]);
+    await write(storage, "r", taskRecord("r", { position: 1, task: "u" }));
+    await storage.sendSignals([keyedSignal("2", "k"), keyedSignal("3", "l")]);
+    expect(await given(storage)).toEqual(["1 to r", "2 to s", "3 to r"]);
+  });
+
+  it("forgets what waited in tasks that a run loses with its definition", async () => {
+    const { storage } = await withRuns("r", "s");
+    await write(storage, "r", waitingTask("r", "k"), waitingTask("r", "k", { position: 1 }));
+    await write(storage, "s", waitingTask("s", "k"));
+    const tasks = [{ from: 1, position: 0, task: "t" }];
+    await storage.remapRun({ engineId: "a", runId: "r", epoch: 1, definition: "work@2", tasks });
+    await storage.sendSignals(["1", "2", "3"].map((id) => keyedSignal(id, "k")));
+    expect(await given(storage)).toEqual(["1 to r", "2 to s"]);
+  });
 });

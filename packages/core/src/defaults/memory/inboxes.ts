@@ -1,3 +1,4 @@
+import type { EpochMs } from "../../clock.js";
 import type { KeyedSignal, RunMessage, TaskRecord } from "../../contracts/records.js";
 import type { Delivered, RunStore } from "./run-store.js";
 import { KeyedSignals } from "./signals.js";
@@ -31,6 +32,12 @@ export class Inboxes {
     return delivered.sort((a, b) => a.arrival - b.arrival).map(({ message }) => message);
   }
 
+  /** Whether there is something to receive. */
+  hasNews(engineId: string): boolean {
+    for (const { record } of this.#withMessages) if (record.owner === engineId) return true;
+    return this.#signals.isAnyAwaited(engineId);
+  }
+
   consume(run: RunStore, ids: readonly string[]): void {
     for (const id of ids) run.inbox?.delete(id);
     if (run.inbox?.size === 0) this.empty(run);
@@ -39,6 +46,16 @@ export class Inboxes {
   empty(run: RunStore): void {
     run.inbox = undefined;
     this.#withMessages.delete(run);
+  }
+
+  /** The run's tasks are others by now. @param moved - A record as it is now; `undefined`: its task is gone. */
+  move(run: RunStore, moved: (record: TaskRecord) => TaskRecord | undefined): void {
+    this.#signals.move(run, moved);
+  }
+
+  /** Forgets signals to keys that were sent before this moment. */
+  dropSignals(before: EpochMs): void {
+    this.#signals.drop(before);
   }
 
   /** The run was deleted. */

@@ -12,7 +12,7 @@ describe("listings", () => {
     const first = await storage.list("runs", { parent: "parent" }, { limit: 4 });
     expect(idsOf(first.items)).toEqual(ids.slice(5).reverse());
     const done = [ids[5]!, ids[4]!, ids[1]!];
-    await storage.commit(flush("a", ...done.map((id) => changes(id, 1, ended("failed")))));
+    await storage.commit(flush("a", ...["parent", ...done].map((id) => changes(id, 1, ended("failed")))));
     await storage.deleteRun(ids[5]!);
     expect(await storage.prune({ before: 10, limit: 10 })).toBe(2);
     const rest = await storage.list("runs", { parent: "parent" }, { limit: 9, cursor: first.next! });
@@ -77,11 +77,11 @@ describe("listings", () => {
       ),
     );
     const paths: string[] = [];
-    let page = await storage.loadRun("r", { limit: 1 });
+    let page = await storage.loadTasks(["r"], { limit: 1 });
     for (;;) {
       for (const { position, index } of page.items) paths.push([position, ...index].join("."));
       if (page.next === undefined) break;
-      page = await storage.loadRun("r", { limit: 1, cursor: page.next });
+      page = await storage.loadTasks(["r"], { limit: 1, cursor: page.next });
     }
     expect(paths).toEqual(["0", "2", "2.0", "2.0.4", "2.2", "9"]);
     const first = await storage.list("attempts", { runId: "r" }, { limit: 3 });

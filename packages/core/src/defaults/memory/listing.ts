@@ -32,6 +32,26 @@ export function listOfRun<Kind extends HistoryKind>(
   return pageOf(kind, find(kind, run, query, after, page.limit + 1), page.limit);
 }
 
+/** A page of the records of several runs, one run after the other. @param listing - The name that its cursors bear. */
+export function listOfRuns<Kind extends "tasks" | "steps">(
+  kind: Kind,
+  runs: readonly (RunStore | undefined)[],
+  { limit, cursor }: PageRequest,
+  listing: string,
+): Page<HistoryKinds[Kind]["record"]> {
+  const [first = 0, ...within] = readCursor(listing, cursor);
+  const records: unknown[] = [];
+  const places: Path[] = [];
+  for (let place = first; place < runs.length && records.length <= limit; place++) {
+    const run = runs[place];
+    if (run === undefined) continue;
+    const found = find(kind, run, { runId: run.record.id }, place === first ? within : [], limit + 1 - records.length);
+    for (let n = 0; n < found.records.length; n++) places.push([place, ...found.placeOf(n)]);
+    records.push(...found.records);
+  }
+  return pageOf(listing, { records, placeOf: (place) => places[place]! }, limit);
+}
+
 /** A page of runs, newest first. @param runs - Oldest first. */
 export function listRuns(runs: readonly RunStore[], query: RunQuery, page: PageRequest): Page<RunRecord> {
   const [before = Number.POSITIVE_INFINITY] = readCursor("runs", page.cursor);
@@ -63,7 +83,7 @@ function isWanted(record: RunRecord, query: RunQuery): boolean {
   return matches(record, fields);
 }
 
-function pageOf<Record>(kind: HistoryKind, { records, placeOf }: Found, limit: number): Page<Record> {
+function pageOf<Record>(kind: string, { records, placeOf }: Found, limit: number): Page<Record> {
   const items = records as readonly Record[];
   if (items.length <= limit) return { items, next: undefined };
   return { items: items.slice(0, limit), next: `${kind}:${placeOf(limit - 1).join(".")}` };
@@ -103,9 +123,9 @@ function withoutBytes(artifact: object): object {
   return info;
 }
 
-function readCursor(kind: HistoryKind, cursor: string | undefined): Path {
+function readCursor(kind: string, cursor: string | undefined): Path {
   if (cursor === undefined) return [];
-  const match = /^([a-z]+):(\d+(?:\.\d+)*)$/.exec(cursor);
+  const match = /^([a-zA-Z]+):(\d+(?:\.\d+)*)$/.exec(cursor);
   if (match?.[1] !== kind) {
     throw new WeftlineError(
       "CURSOR_INVALID",

@@ -15,7 +15,7 @@ import {
   stepRecord,
   taskRecord,
 } from "./test-records.js";
-import { claim, idsOf, LEASE_MS, opened, withEngines, withRuns } from "./test-store.js";
+import { claim, idsOf, LEASE_MS, look, opened, renew, withEngines, withRuns } from "./test-store.js";
 
 describe("life cycle", () => {
   it("refuses every call before open() and after close() with STORAGE_CLOSED, and keeps its data over both", async () => {
@@ -26,15 +26,15 @@ describe("life cycle", () => {
     await storage.close();
     const closed = { code: "STORAGE_CLOSED" };
     const calls = (target: Storage): (() => Promise<unknown>)[] => [
-      () => target.renewLease("a", 1),
+      () => renew(target, "a"),
       () => target.releaseLease("a"),
       () => target.createRuns([newRun()]),
       () => claim(target, "a"),
-      () => target.loadRun(run.id, { limit: 1 }),
+      () => target.loadTasks([run.id], { limit: 1 }),
       () => target.commit(flush("a")),
       () => target.send([]),
       () => target.receive("a"),
-      () => target.nextWake(0),
+      () => look(target, 0),
       () => target.getRun(run.id),
       () => target.list("runs", {}, { limit: 1 }),
       () => target.getArtifact(run.id, "x"),
@@ -155,7 +155,7 @@ describe("commit()", () => {
         }),
       ),
     );
-    const { items } = await storage.loadRun("r", { limit: 10 });
+    const { items } = await storage.loadTasks(["r"], { limit: 10 });
     expect(items.map(({ position, index, status, output }) => [position, index, status, output])).toEqual([
       [0, [], "succeeded", "j1:1"],
       [3, [2], "succeeded", "j1:2"],
@@ -220,7 +220,7 @@ describe("commit()", () => {
     expect(await storage.receive("a")).toEqual([resume]);
     await storage.commit(flush("a", changes("r", 2, ended("failed"))));
     time.now += LEASE_MS;
-    await storage.renewLease("b", LEASE_MS);
+    await renew(storage, "b");
     expect(await claim(storage, "b")).toEqual([]);
     expect(await storage.commit(flush("a", changes("r", 1)))).toMatchObject({ fenced: ["r"] });
   });
@@ -300,6 +300,17 @@ describe("prune()", () => {
     await storage.prune({ before: Number.POSITIVE_INFINITY, limit: 1 });
     expect(await storage.getCached("gone", 0)).toBeUndefined();
     expect(await storage.getCached("kept", 0)).toEqual(cached[1]);
+  });
+
+  it("deletes runs in runs of any depth, the innermost first", async () => {
+    const { storage } = await withEngines("a");
+    const ids = Array.from({ length: 5_000 }, (_, n) => `r${n}`);
+    const parentOf = (n: number) => (n === 0 ? undefined : { runId: ids[n - 1]!, task: "t", index: [] });
+    await storage.createRuns(ids.map((id, n) => newRun({ id, owner: "a", parent: parentOf(n) })));
+    await storage.commit(flush("a", ...ids.map((id) => changes(id, 1, ended("succeeded")))));
+    expect(await storage.prune({ before: 10, limit: 4_000 })).toBe(4_000);
+    expect(idsOf((await storage.list("runs", {}, { limit: 1 })).items)).toEqual(["r999"]);
+    expect(await storage.prune({ before: 10, limit: 4_000 })).toBe(1_000);
   });
 
   it("deletes finished runs that ended before the moment, up to the limit, with history and key; never an active one", async () => {

@@ -13,8 +13,8 @@ import {
   type RunMessage,
   type RunQuery,
   type RunRecord,
-  type RunStatus,
   type ScheduleRecord,
+  type StepRecord,
   type TaskRecord,
 } from "../../contracts/records.js";
 import type {
@@ -23,19 +23,25 @@ import type {
   CreateResult,
   FireRequest,
   Flush,
+  LeaseRequest,
   LeaseState,
-  RunChanges,
+  Look,
+  LookRequest,
+  RemapRequest,
   SendResult,
   Storage,
   StorageContext,
   StorageHint,
+  Survey,
 } from "../../contracts/storage.js";
-import { type ErrorCode, WeftlineError } from "../../errors.js";
+import { WeftlineError } from "../../errors.js";
 import { Inboxes } from "./inboxes.js";
-import { listOfRun } from "./listing.js";
+import { listOfRun, listOfRuns } from "./listing.js";
 import { Ownership } from "./ownership.js";
 import { RunIndex } from "./run-index.js";
 import type { RunStore } from "./run-store.js";
+import { RunWriter } from "./run-writer.js";
+import { surveyOf } from "./survey.js";
 
 /**
  * Keeps everything in this process's memory: the default, and what tests use. Nothing survives the process, but the
@@ -50,6 +56,13 @@ class MemoryStorage implements Storage {
   readonly #runs = new RunIndex();
   readonly #ownership = new Ownership();
   readonly #inboxes = new Inboxes();
+  readonly #writer = new RunWriter({
+    runs: this.#runs,
+    ownership: this.#ownership,
+    inboxes: this.#inboxes,
+    cache: (entry) => void this.#cache.set(entry.key, entry),
+    hint: (topic, ids) => this.#hint(topic, ids),
+  });
   readonly #cache = new Map<string, CacheEntry>();
   readonly #definitions = new Map<string, DefinitionRecord>();
   readonly #schedules = new Map<string, ScheduleRecord>();
@@ -70,28 +83,42 @@ class MemoryStorage implements Storage {
 
   // ---- Engines
 
-  async renewLease(engineId: string, leaseMs: number): Promise<LeaseState> {
-    return this.#ownership.renew(engineId, leaseMs, this.#now());
+  async renewLease(request: LeaseRequest): Promise<LeaseState> {
+    const now = this.#now();
+    const hadRuns = this.#ownership.owns(request.engineId);
+    const state = this.#ownership.renew(request, now);
+    if (state.lost && hadRuns) this.#hint("runs", []);
+    return state;
   }
 
   async releaseLease(engineId: string): Promise<void> {
     this.#now();
-    if (this.#ownership.release(engineId)) this.#hint("runs", []);
+    const hadRuns = this.#ownership.owns(engineId);
+    this.#ownership.release(engineId);
+    if (hadRuns) this.#hint("runs", []);
   }
 
   // ---- Runs
 
   async createRuns(runs: readonly NewRun[]): Promise<readonly CreateResult[]> {
     this.#now();
-    return this.#createAll(runs);
+    return this.#writer.create(runs);
   }
 
   async claimRuns(request: ClaimRequest): Promise<readonly RunRecord[]> {
-    return this.#ownership.claim(request, this.#now());
+    this.#ownership.buryDead(this.#now());
+    if (request.runId === undefined) return this.#ownership.claim(request);
+    return this.#ownership.claimOne(this.#runs.get(request.runId), request);
   }
 
-  async loadRun(runId: string, page: PageRequest): Promise<Page<TaskRecord>> {
-    return this.list("tasks", { runId }, page);
+  async loadTasks(runIds: readonly string[], page: PageRequest): Promise<Page<TaskRecord>> {
+    this.#now();
+    return listOfRuns("tasks", this.#runsOf(runIds), page, "loadTasks");
+  }
+
+  async loadSteps(runIds: readonly string[], page: PageRequest): Promise<Page<StepRecord>> {
+    this.#now();
+    return listOfRuns("steps", this.#runsOf(runIds), page, "loadSteps");
   }
 
   async commit(flush: Flush): Promise<CommitOutcome> {
@@ -101,18 +128,23 @@ class MemoryStorage implements Storage {
     if (engine.lastFlush?.id === flush.id) return engine.lastFlush.outcome;
     const fenced: string[] = [];
     for (const changes of flush.runs) {
-      if (!this.#write(flush.engineId, changes)) fenced.push(changes.runId);
+      if (this.#writer.write(flush.engineId, changes) === "fenced") fenced.push(changes.runId);
     }
     const outcome: CommitOutcome = { kind: "ok", fenced };
     engine.lastFlush = { id: flush.id, outcome };
     return outcome;
   }
 
+  async remapRun(request: RemapRequest): Promise<"moved" | "fenced"> {
+    this.#now();
+    return this.#writer.move(request);
+  }
+
   // ---- The inbox of a run
 
   async send(messages: readonly RunMessage[]): Promise<readonly SendResult[]> {
     this.#now();
-    const results = messages.map((message) => this.#accept(message));
+    const results = messages.map((message) => this.#writer.accept(message));
     const ids = messages.map((message) => message.runId);
     this.#hint("inbox", ids);
     return results;
@@ -129,9 +161,14 @@ class MemoryStorage implements Storage {
     return this.#inboxes.receive(engineId);
   }
 
-  async nextWake(now: EpochMs): Promise<EpochMs | undefined> {
-    this.#now();
-    return this.#ownership.nextWake(now);
+  async look(request: LookRequest): Promise<Look> {
+    const storeNow = this.#now();
+    return {
+      storeNow,
+      claimable: this.#ownership.isAnyClaimable(request, storeNow),
+      messages: this.#inboxes.hasNews(request.engineId),
+      nextWake: this.#ownership.nextWake(request),
+    };
   }
 
   async listen(onHint: (hint: StorageHint) => void): Promise<() => Promise<void>> {
@@ -147,6 +184,19 @@ class MemoryStorage implements Storage {
   async getRun(runId: string): Promise<RunRecord | undefined> {
     this.#now();
     return this.#runs.get(runId)?.record;
+  }
+
+  async endedAmong(runIds: readonly string[]): Promise<readonly string[]> {
+    this.#now();
+    return runIds.filter((id) => {
+      const run = this.#runs.get(id);
+      return run === undefined || isRunFinished(run.record.status);
+    });
+  }
+
+  async survey({ now }: { readonly now: EpochMs }): Promise<Survey> {
+    const storeNow = this.#now();
+    return surveyOf(this.#ownership.engines, this.#runs, now, storeNow);
   }
 
   async list<Kind extends HistoryKind>(
@@ -208,7 +258,7 @@ class MemoryStorage implements Storage {
     this.#now();
     const schedule = this.#schedules.get(id);
     if (schedule?.nextAt !== expected) return "lost";
-    if (run !== undefined) this.#createAll([run]);
+    if (run !== undefined) this.#writer.create([run]);
     this.#schedules.set(id, { ...schedule, lastAt: expected, nextAt: next });
     return "fired";
   }
@@ -217,22 +267,16 @@ class MemoryStorage implements Storage {
 
   async deleteRun(runId: string): Promise<"deleted" | "active" | "unknown"> {
     this.#now();
-    const run = this.#runs.get(runId);
-    if (run === undefined) return "unknown";
-    if (!isRunFinished(run.record.status)) return "active";
-    this.#runs.delete(run);
-    this.#inboxes.forget(run);
-    return "deleted";
+    return this.#writer.delete(runId);
   }
 
   async prune({ before, limit }: { readonly before: EpochMs; readonly limit: number }): Promise<number> {
     const now = this.#now();
-    const deleted = this.#runs.deleteWhere((record) => hasEndedBefore(record, before), limit);
-    for (const run of deleted) this.#inboxes.forget(run);
     for (const { key, expiresAt } of this.#cache.values()) {
       if (expiresAt <= now && expiresAt < before) this.#cache.delete(key);
     }
-    return deleted.length;
+    this.#inboxes.dropSignals(before);
+    return this.#writer.deleteEnded(before, limit);
   }
 
   #now(): EpochMs {
@@ -243,107 +287,12 @@ class MemoryStorage implements Storage {
     );
   }
 
-  #createAll(runs: readonly NewRun[]): readonly CreateResult[] {
-    for (const { owner } of runs) if (owner !== undefined) this.#ownership.engine(owner); // all or nothing
-    const results = runs.map((run) => this.#runs.existing(run) ?? this.#create(run));
-    const ids = runs.map((run) => run.id);
-    if (runs.some((run) => run.owner === undefined)) this.#hint("runs", ids);
-    return results;
-  }
-
-  #create(run: NewRun): CreateResult {
-    const record = recordOf(run);
-    this.#ownership.add(this.#runs.add(record));
-    return { kind: "created", run: record };
-  }
-
-  /** @returns False when the run belongs to somebody else by now. */
-  #write(engineId: string, changes: RunChanges): boolean {
-    const run = this.#runs.get(changes.runId);
-    if (run?.record.owner !== engineId || run.record.epoch !== changes.epoch) return false;
-    run.write(changes);
-    for (const entry of changes.cached) this.#cache.set(entry.key, entry);
-    this.#inboxes.consume(run, changes.consumed);
-    if (this.#inboxes.follow(run, changes.tasks)) this.#hint("inbox", [run.record.id]);
-    if (changes.run) this.#setState(run, { ...run.record, ...changes.run });
-    return true;
-  }
-
-  #setState(run: RunStore, record: RunRecord): void {
-    const makesRoom = this.#ownership.setState(run, record);
-    if (!isRunFinished(record.status)) return;
-    this.#inboxes.empty(run);
-    this.#hint("finished", [record.id]);
-    if (makesRoom) this.#hint("runs", []);
-  }
-
-  #accept(message: RunMessage): SendResult {
-    const run = this.#runs.get(message.runId);
-    if (run === undefined) return { kind: "refused", code: "RUN_UNKNOWN" };
-    const refusal = refusalOf(message, run.record.status);
-    if (refusal !== undefined) return { kind: "refused", code: refusal };
-    if (message.kind === "resume" || message.kind === "rerun") this.#openAgain(run);
-    if (isWholeCancel(message) && message.sentAt < run.record.availableAt) this.#makeDue(run, message.sentAt);
-    this.#inboxes.put(run, message);
-    return { kind: "sent" };
-  }
-
-  #openAgain(run: RunStore): void {
-    run.record = { ...run.record, status: "queued", finishedAt: undefined, error: undefined };
-    this.#ownership.add(run);
-  }
-
-  #makeDue(run: RunStore, availableAt: EpochMs): void {
-    run.record = { ...run.record, availableAt };
-    if (run.record.owner === undefined) this.#ownership.add(run);
+  #runsOf(ids: readonly string[]): readonly (RunStore | undefined)[] {
+    return ids.map((id) => this.#runs.get(id));
   }
 
   #hint(topic: StorageHint["topic"], ids: readonly string[]): void {
     // After the call that caused it, as a database would: whoever hears it can already see the change.
     for (const listener of this.#listeners) void Promise.resolve().then(() => listener({ topic, ids }));
   }
-}
-
-/** Named one by one: an object that is spread into one of more properties becomes a slow table of 800 bytes. */
-function recordOf(run: NewRun): RunRecord {
-  return {
-    id: run.id,
-    pipeline: run.pipeline,
-    definition: run.definition,
-    params: run.params,
-    key: run.key,
-    fingerprint: run.fingerprint,
-    tags: run.tags,
-    priority: run.priority,
-    parent: run.parent,
-    createdAt: run.createdAt,
-    availableAt: run.availableAt,
-    schedule: run.schedule,
-    instant: run.instant,
-    owner: run.owner,
-    status: "queued",
-    generation: 1,
-    epoch: run.owner === undefined ? 0 : 1,
-    startedAt: undefined,
-    finishedAt: undefined,
-    deadlineAt: undefined,
-    error: undefined,
-  };
-}
-
-/** Why a run in this status cannot be told that. */
-function refusalOf({ kind }: RunMessage, status: RunStatus): ErrorCode | undefined {
-  const isFinished = isRunFinished(status);
-  if (kind === "rerun") return isFinished ? undefined : "RUN_ACTIVE";
-  if (kind !== "resume") return isFinished ? "RUN_FINISHED" : undefined;
-  if (!isFinished) return "RUN_ACTIVE";
-  return status === "succeeded" ? "RUN_FINISHED" : undefined;
-}
-
-function isWholeCancel(message: RunMessage): boolean {
-  return message.kind === "cancel" && message.task === undefined;
-}
-
-function hasEndedBefore({ status, finishedAt }: RunRecord, before: EpochMs): boolean {
-  return isRunFinished(status) && finishedAt !== undefined && finishedAt < before;
 }

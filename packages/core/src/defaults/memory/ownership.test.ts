@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import type { StorageHint } from "../../contracts/storage.js";
 import { settled } from "../../test-support/manual-clock.js";
 import { attemptRecord, changes, ended, flush, message, newRun, runState, taskRecord } from "./test-records.js";
-import { claim, idsOf, LEASE_MS, opened, withEngines, withRuns } from "./test-store.js";
+import { claim, idsOf, LEASE_MS, look, opened, renew, withEngines, withRuns } from "./test-store.js";
 
 describe("claims, leases and epochs", () => {
   it("give each run to one engine, oldest first, up to the limit", async () => {
@@ -24,9 +25,9 @@ describe("claims, leases and epochs", () => {
       newRun({ id: "foreign", definition: "work@2" }),
     ]);
     expect(await claim(storage, "a", { now: 499 })).toEqual([]);
-    expect(await storage.nextWake(499)).toBe(500);
+    expect((await look(storage, 499)).nextWake).toBe(500);
     expect((await claim(storage, "a", { now: 500 })).map(({ id }) => id)).toEqual(["later"]);
-    expect(await storage.nextWake(500)).not.toBe(500);
+    expect((await look(storage, 500)).nextWake).not.toBe(500);
     expect((await claim(storage, "a", { definitions: ["work@2"] })).map(({ id }) => id)).toEqual(["foreign"]);
   });
 
@@ -35,9 +36,9 @@ describe("claims, leases and epochs", () => {
     await storage.createRuns([newRun({ id: "r" })]);
     await claim(storage, "a");
     time.now += LEASE_MS - 1;
-    await storage.renewLease("b", LEASE_MS);
+    await renew(storage, "b");
     expect(await claim(storage, "b")).toEqual([]);
-    expect(await storage.nextWake(time.now)).toBe(time.now + 1);
+    expect((await look(storage, time.now)).nextWake).toBe(time.now + 1);
     time.now += 1;
     expect(await claim(storage, "b")).toMatchObject([{ id: "r", owner: "b", epoch: 2 }]);
   });
@@ -47,9 +48,9 @@ describe("claims, leases and epochs", () => {
     await storage.createRuns([newRun({ id: "lost" })]);
     await claim(storage, "a");
     time.now += LEASE_MS;
-    await storage.renewLease("b", LEASE_MS);
+    await renew(storage, "b");
     await claim(storage, "b");
-    const state = await storage.renewLease("a", LEASE_MS);
+    const state = await renew(storage, "a", { isNew: false });
     expect(state).toEqual({ now: time.now, lost: true });
     await storage.createRuns([newRun({ id: "kept", owner: "a" })]);
     const outcome = await storage.commit(
@@ -62,9 +63,9 @@ describe("claims, leases and epochs", () => {
     );
     expect(outcome).toEqual({ kind: "ok", fenced: ["lost", "unknown"] });
     expect(await storage.getRun("lost")).toMatchObject({ status: "queued", owner: "b", epoch: 2 });
-    expect((await storage.loadRun("lost", { limit: 10 })).items).toEqual([]);
+    expect((await storage.loadTasks(["lost"], { limit: 10 })).items).toEqual([]);
     expect((await storage.list("attempts", { runId: "lost" }, { limit: 10 })).items).toEqual([]);
-    expect((await storage.loadRun("kept", { limit: 10 })).items).toHaveLength(1);
+    expect((await storage.loadTasks(["kept"], { limit: 10 })).items).toHaveLength(1);
     // The same engine under an old epoch is a stranger too.
     expect(await storage.commit(flush("b", changes("lost", 1)))).toMatchObject({ fenced: ["lost"] });
   });
@@ -74,8 +75,8 @@ describe("claims, leases and epochs", () => {
     await storage.createRuns([newRun({ id: "r", owner: "a" })]);
     for (let beat = 0; beat < 5; beat++) {
       time.now += LEASE_MS / 2;
-      expect(await storage.renewLease("a", LEASE_MS)).toEqual({ now: time.now, lost: false });
-      await storage.renewLease("b", LEASE_MS);
+      expect(await renew(storage, "a", { isNew: false })).toEqual({ now: time.now, lost: false });
+      await renew(storage, "b");
     }
     expect(await claim(storage, "b")).toEqual([]);
     expect(await storage.commit(flush("a", changes("r", 1)))).toEqual({ kind: "ok", fenced: [] });
@@ -90,7 +91,7 @@ describe("claims, leases and epochs", () => {
     expect((await claim(storage, "b")).map(({ id, epoch }) => [id, epoch])).toEqual([["r", 2]]);
     expect(await storage.commit(flush("a", changes("r", 1)))).toEqual({ kind: "ok", fenced: ["r"] });
     await storage.releaseLease("b");
-    await storage.renewLease("a", LEASE_MS);
+    await renew(storage, "a");
     expect((await claim(storage, "a"))[0]?.epoch).toBe(3);
   });
 
@@ -112,10 +113,10 @@ describe("claims, leases and epochs", () => {
       newRun({ id: "later", availableAt: 200, priority: 1 }),
     ]);
     const at = async (now: number) => idsOf(await claim(storage, "a", { definitions: ["work@2", "work@1"], now }));
-    expect(await storage.nextWake(0)).toBe(100);
+    expect((await look(storage, 0)).nextWake).toBe(100);
     expect(await at(0)).toEqual(["now"]);
     expect(await at(200)).toEqual(["later", "soon"]);
-    expect(await storage.nextWake(200)).toBe(300);
+    expect((await look(storage, 200)).nextWake).toBe(300);
     expect(await at(300)).toEqual(["late"]);
   });
 
@@ -124,7 +125,7 @@ describe("claims, leases and epochs", () => {
     await storage.createRuns([newRun({ id: "first", priority: 1 }), newRun({ id: "second", availableAt: 500 })]);
     expect(idsOf(await claim(storage, "a", { now: 500, limit: 1 }))).toEqual(["first"]);
     expect(await claim(storage, "b", { now: 499 })).toEqual([]);
-    expect(await storage.nextWake(499)).toBe(500);
+    expect((await look(storage, 499)).nextWake).toBe(500);
     expect(idsOf(await claim(storage, "b", { now: 500 }))).toEqual(["second"]);
   });
 
@@ -135,20 +136,68 @@ describe("claims, leases and epochs", () => {
       message("r", "cancel", { sentAt: 100 }),
       message("task", "cancel", { task: "t", sentAt: 100 }),
     ]);
-    expect(await storage.nextWake(99)).toBe(100);
+    expect((await look(storage, 99)).nextWake).toBe(100);
     expect(await claim(storage, "a", { now: 99 })).toEqual([]);
     await storage.send([message("r", "cancel", { sentAt: 200 })]);
     expect(await storage.getRun("r")).toMatchObject({ availableAt: 100 });
-    expect(await storage.nextWake(100)).toBe(400);
+    expect((await look(storage, 100)).nextWake).toBe(400);
     expect(idsOf(await claim(storage, "a", { now: 100 }))).toEqual(["r"]);
     expect(idsOf(await claim(storage, "a", { now: 400 }))).toEqual(["task"]);
   });
 
+  it("a run that changes its crashes or its definition is free as what it is now, and as nothing else", async () => {
+    const { storage, time } = await withEngines("a", "b");
+    await storage.createRuns([newRun({ id: "crashed" }), newRun({ id: "moved" })]);
+    await claim(storage, "a");
+    const remap = { engineId: "a", runId: "moved", epoch: 1, definition: "work@2", tasks: [] };
+    expect(await storage.remapRun(remap)).toBe("moved");
+    await storage.commit(flush("a", changes("crashed", 1, { run: runState("running") })));
+    time.now += LEASE_MS;
+    await renew(storage, "b");
+    const careful = { suspectFrom: 1, suspects: 0 };
+    expect(await claim(storage, "b", careful)).toEqual([]);
+    expect(idsOf(await claim(storage, "b", { ...careful, definitions: ["work@1", "work@2"] }))).toEqual(["moved"]);
+    expect(await claim(storage, "b", { suspectFrom: 1 })).toMatchObject([{ id: "crashed", crashes: 1 }]);
+    await storage.releaseLease("b");
+    await renew(storage, "a");
+    expect(idsOf(await claim(storage, "a", { limit: 1 }))).toEqual(["crashed"]);
+    expect(await claim(storage, "a", { definitions: ["work@1"] })).toEqual([]);
+  });
+
+  it("a suspect is taken at its turn, and only as many as there is room for", async () => {
+    const { storage } = await withRuns("s3", "s2", "s5");
+    const crashes = (id: string) => runState("running", { crashes: Number(id.slice(1)) });
+    await storage.commit(flush("a", ...["s3", "s2", "s5"].map((id) => changes(id, 1, { run: crashes(id) }))));
+    await storage.createRuns([newRun({ id: "x", priority: 1 }), newRun({ id: "y" })]);
+    await storage.releaseLease("a");
+    expect(idsOf(await claim(storage, "b", { suspectFrom: 2, suspects: 2 }))).toEqual(["x", "s2", "s3", "y"]);
+    expect(await claim(storage, "b", { suspectFrom: 2, suspects: 1, maxActiveRuns: { work: 4 } })).toEqual([]);
+  });
+
+  it("a lease that was lost gives a hint that there are runs, where there are any", async () => {
+    const { storage, time } = await withRuns("r");
+    const hints: StorageHint[] = [];
+    await storage.listen!((hint) => void hints.push(hint));
+    time.now += LEASE_MS;
+    await renew(storage, "b", { isNew: false }); // it owned nothing
+    await settled(1);
+    expect(hints).toEqual([]);
+    await renew(storage, "a", { isNew: false });
+    await settled(1);
+    expect(hints).toEqual([{ topic: "runs", ids: [] }]);
+  });
+
+  it("an engine is not woken for the end of its own lease", async () => {
+    const { storage, time } = await withRuns("r");
+    expect((await look(storage, time.now, { engineId: "a" })).nextWake).toBeUndefined();
+    expect((await look(storage, time.now, { engineId: "b" })).nextWake).toBe(time.now + LEASE_MS);
+  });
+
   it("an endless lease never wakes anybody", async () => {
     const { storage } = await opened();
-    await storage.renewLease("a", Number.POSITIVE_INFINITY);
+    await renew(storage, "a", { leaseMs: Number.POSITIVE_INFINITY });
     await storage.createRuns([newRun({ owner: "a" })]);
-    expect(await storage.nextWake(0)).toBeUndefined();
+    expect((await look(storage, 0)).nextWake).toBeUndefined();
   });
 });
 

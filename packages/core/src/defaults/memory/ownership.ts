@@ -1,12 +1,13 @@
 import type { EpochMs } from "../../clock.js";
 import { isRunFinished, type RunRecord } from "../../contracts/records.js";
-import type { ClaimRequest, CommitOutcome, LeaseState } from "../../contracts/storage.js";
+import type { ClaimRequest, CommitOutcome, LeaseRequest, LeaseState, LookRequest } from "../../contracts/storage.js";
 import { WeftlineError } from "../../errors.js";
-import { FreeRuns } from "./free-runs.js";
+import { FreeRuns, isFree } from "./free-runs.js";
 import type { RunStore } from "./run-store.js";
 
-interface EngineEntry {
+export interface EngineEntry {
   leaseUntil: EpochMs;
+  definitions: readonly string[];
   readonly owned: Set<RunStore>;
   /** The last commit and its answer, for one that is sent again. */
   lastFlush: { readonly id: string; readonly outcome: CommitOutcome } | undefined;
@@ -21,20 +22,32 @@ export class Ownership {
   /** Pipelines of which a claim had to leave runs, because as many as may were active. */
   readonly #heldBack = new Set<string>();
 
-  renew(engineId: string, leaseMs: number, now: EpochMs): LeaseState {
-    const engine = this.#engines.get(engineId);
-    const lost = engine !== undefined && engine.leaseUntil <= now;
-    if (engine) engine.leaseUntil = now + leaseMs;
-    else this.#engines.set(engineId, { leaseUntil: now + leaseMs, owned: new Set(), lastFlush: undefined });
-    return { now, lost };
+  renew({ engineId, leaseMs, isNew, definitions }: LeaseRequest, now: EpochMs): LeaseState {
+    const known = this.#engines.get(engineId);
+    const isDead = known !== undefined && known.leaseUntil <= now;
+    if (isDead) this.#die(engineId, known);
+    const leaseUntil = now + leaseMs;
+    if (known === undefined || isDead) {
+      this.#engines.set(engineId, { leaseUntil, definitions, owned: new Set(), lastFlush: undefined });
+    } else {
+      known.leaseUntil = leaseUntil;
+      known.definitions = definitions;
+    }
+    return { now, lost: isDead || (known === undefined && !isNew) };
   }
 
-  /** @returns Whether there were runs to give back. */
-  release(engineId: string): boolean {
+  release(engineId: string): void {
     const engine = this.#engines.get(engineId);
     this.#engines.delete(engineId);
-    for (const run of engine?.owned ?? []) this.#disown(run);
-    return engine !== undefined && engine.owned.size > 0;
+    for (const run of engine?.owned ?? []) this.#giveBack(run, run.record.crashes);
+  }
+
+  get engines(): ReadonlyMap<string, EngineEntry> {
+    return this.#engines;
+  }
+
+  owns(engineId: string): boolean {
+    return (this.#engines.get(engineId)?.owned.size ?? 0) > 0;
   }
 
   get(engineId: string): EngineEntry | undefined {
@@ -57,17 +70,26 @@ export class Ownership {
     else this.#own(run, run.record.owner);
   }
 
-  claim(request: ClaimRequest, now: EpochMs): readonly RunRecord[] {
-    this.#freeOrphans(now);
+  /** Gives back the runs of every engine whose lease has run out. */
+  buryDead(now: EpochMs): void {
+    for (const [id, engine] of this.#engines) if (engine.leaseUntil <= now) this.#die(id, engine);
+  }
+
+  claim(request: ClaimRequest): readonly RunRecord[] {
     this.engine(request.engineId);
     const claimed: RunRecord[] = [];
     for (const run of this.#free.claimable(request, (pipeline) => this.#hasRoom(pipeline, request))) {
-      run.record = { ...run.record, owner: request.engineId, epoch: run.record.epoch + 1 };
-      this.#own(run, request.engineId);
-      claimed.push(run.record);
+      claimed.push(this.#take(run, request.engineId));
       if (claimed.length === request.limit) break;
     }
     return claimed;
+  }
+
+  /** Claims one run if it is free, whatever its definition and time. */
+  claimOne(run: RunStore | undefined, { engineId, suspectFrom, suspects }: ClaimRequest): readonly RunRecord[] {
+    this.engine(engineId);
+    if (run === undefined || !isFree(run)) return [];
+    return run.record.crashes >= suspectFrom && suspects === 0 ? [] : [this.#take(run, engineId)];
   }
 
   /**
@@ -84,10 +106,21 @@ export class Ownership {
     return this.#heldBack.delete(record.pipeline);
   }
 
-  nextWake(now: EpochMs): EpochMs | undefined {
-    let earliest = this.#free.nextDue(now) ?? Number.POSITIVE_INFINITY;
+  /** Whether a claim may find something. @param storeNow - By which leases are judged. */
+  isAnyClaimable(request: LookRequest, storeNow: EpochMs): boolean {
+    if (this.#free.isAnyDue(request)) return true;
     for (const { owned, leaseUntil } of this.#engines.values()) {
-      if (owned.size > 0 && leaseUntil > now && leaseUntil < earliest) earliest = leaseUntil;
+      if (owned.size > 0 && leaseUntil <= storeNow) return true;
+    }
+    return false;
+  }
+
+  /** When it may find something next: a run is due, or the lease of another engine ends. */
+  nextWake(request: LookRequest): EpochMs | undefined {
+    let earliest = this.#free.nextDue(request) ?? Number.POSITIVE_INFINITY;
+    for (const [id, { owned, leaseUntil }] of this.#engines) {
+      if (id === request.engineId || owned.size === 0) continue;
+      if (leaseUntil > request.now && leaseUntil < earliest) earliest = leaseUntil;
     }
     return Number.isFinite(earliest) ? earliest : undefined;
   }
@@ -97,17 +130,24 @@ export class Ownership {
     this.#countActive(run.record.pipeline, 1);
   }
 
-  #disown(run: RunStore): void {
-    run.record = { ...run.record, owner: undefined };
+  #take(run: RunStore, engineId: string): RunRecord {
+    run.record = { ...run.record, owner: engineId, epoch: run.record.epoch + 1 };
+    this.#own(run, engineId);
+    return run.record;
+  }
+
+  #giveBack(run: RunStore, crashes: number): void {
+    run.record = { ...run.record, owner: undefined, crashes };
     this.#countActive(run.record.pipeline, -1);
     this.#free.add(run);
   }
 
-  #freeOrphans(now: EpochMs): void {
-    for (const { leaseUntil, owned } of this.#engines.values()) {
-      if (leaseUntil > now) continue;
-      for (const run of owned) this.#disown(run);
-      owned.clear();
+  /** What was running may be what has brought the engine down. */
+  #die(engineId: string, { owned }: EngineEntry): void {
+    this.#engines.delete(engineId);
+    for (const run of owned) {
+      const { status, crashes } = run.record;
+      this.#giveBack(run, status === "running" ? crashes + 1 : crashes);
     }
   }
 

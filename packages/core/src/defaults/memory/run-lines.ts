@@ -1,6 +1,7 @@
 import type { ArtifactRecord, AssetRecord, LogRecord, MetricRecord, StepRecord } from "../../contracts/records.js";
 import type { RunChanges } from "../../contracts/storage.js";
 import { samePath } from "./matches.js";
+import type { TaskMoves } from "./task-moves.js";
 
 /** From how many steps on they are looked up by name; fewer are looked through. */
 const STEPS_TO_INDEX = 16;
@@ -37,6 +38,19 @@ export class RunLines {
     lines.metrics = extended(lines.metrics, metrics);
     lines.artifacts = extended(lines.artifacts, artifacts);
     lines.assets = extended(lines.assets, assets);
+    for (const step of steps) this.#putStep(step);
+  }
+
+  /** Goes over to the tasks of another definition. */
+  move(moves: TaskMoves): void {
+    const lines = this.#lines;
+    lines.logs = lines.logs && moves.lines(lines.logs);
+    lines.metrics = lines.metrics && moves.lines(lines.metrics);
+    lines.artifacts = lines.artifacts && moves.lines(lines.artifacts);
+    lines.assets = lines.assets && moves.lines(lines.assets);
+    const steps = moves.lines(this.of("steps"));
+    lines.steps = undefined;
+    this.#stepPlaces = undefined;
     for (const step of steps) this.#putStep(step);
   }
 

@@ -1,9 +1,11 @@
-import type { RunMessage, RunRecord } from "../../contracts/records.js";
+import type { AttemptRecord, RunMessage, RunRecord, TaskRecord } from "../../contracts/records.js";
 import type { RunChanges } from "../../contracts/storage.js";
 import { ColumnHistory } from "./column-history.js";
 import { type LineKind, type Lines, RunLines } from "./run-lines.js";
 import type { Waiting } from "./signals.js";
 import { SmallHistory } from "./small-history.js";
+import type { TaskHistory } from "./task-history.js";
+import type { TaskMoves } from "./task-moves.js";
 
 /** A message in an inbox. */
 export interface Delivered {
@@ -40,24 +42,38 @@ export class RunStore {
   }
 
   write(changes: RunChanges): void {
-    let { history } = this;
-    for (const record of changes.tasks) {
-      if (history.isFull) history = this.#widen(history);
-      history.putTask(record);
-    }
-    for (const record of changes.attempts) {
-      if (history.isFull) history = this.#widen(history);
-      history.putAttempt(record);
-    }
+    this.#put(changes.tasks, changes.attempts);
     if (hasLines(changes)) {
       this.#lines ??= new RunLines();
       this.#lines.write(changes);
     }
   }
 
-  #widen(full: SmallHistory): ColumnHistory {
+  /** Goes over to the tasks of another definition; what has no place there is forgotten. */
+  move(moves: TaskMoves): void {
+    const tasks = this.history.everyTask().flatMap((record) => moves.of(record) ?? []);
+    const attempts = this.history.everyAttempt().flatMap((record) => moves.of(record) ?? []);
+    this.#history = undefined;
+    this.#put(tasks, attempts);
+    this.#lines?.move(moves);
+  }
+
+  #put(tasks: readonly TaskRecord[], attempts: readonly AttemptRecord[]): void {
+    let { history } = this;
+    for (const record of tasks) {
+      if (history.isFull) history = this.#widen(history);
+      history.putTask(record);
+    }
+    for (const record of attempts) {
+      if (history.isFull) history = this.#widen(history);
+      history.putAttempt(record);
+    }
+  }
+
+  #widen(full: TaskHistory): ColumnHistory {
     const history = new ColumnHistory(this.record.id);
-    full.moveTo(history);
+    for (const record of full.everyTask()) history.putTask(record);
+    for (const record of full.everyAttempt()) history.putAttempt(record);
     this.#history = history;
     return history;
   }

@@ -1,10 +1,11 @@
+import type { EpochMs } from "../../clock.js";
 import type { KeyedSignal, RunMessage, TaskRecord } from "../../contracts/records.js";
 import type { Delivered, RunStore } from "./run-store.js";
 
 /** A task that waits for a signal to a key. */
 export interface Waiting {
   readonly run: RunStore;
-  readonly record: TaskRecord;
+  record: TaskRecord;
   readonly key: string;
 }
 
@@ -43,6 +44,34 @@ export class KeyedSignals {
   /** Nothing waits in this run any more. */
   forget(run: RunStore): void {
     for (const waiting of run.waits?.values() ?? []) this.#end(waiting);
+  }
+
+  /** Whether {@link assign} would give a signal to this engine's runs. */
+  isAnyAwaited(engineId: string): boolean {
+    for (const key of this.#matched) for (const _ of this.#unserved(key, engineId)) return true;
+    return false;
+  }
+
+  /** The run's tasks are others by now, and wait where they did. */
+  move(run: RunStore, moved: (record: TaskRecord) => TaskRecord | undefined): void {
+    const waits = [...(run.waits?.values() ?? [])].map((waiting) => ({ waiting, record: moved(waiting.record) }));
+    for (const { waiting, record } of waits) if (record === undefined) this.#end(waiting);
+    run.waits?.clear();
+    for (const { waiting, record } of waits) {
+      if (record === undefined) continue;
+      waiting.record = record;
+      run.waits!.set(placeOf(record), waiting);
+    }
+  }
+
+  /** Forgets signals that were sent before this moment. */
+  drop(before: EpochMs): void {
+    for (const [key, signals] of this.#signals) {
+      const kept = signals.filter(({ signal }) => signal.sentAt >= before);
+      if (kept.length === signals.length) continue;
+      this.#signals.set(key, kept);
+      this.#tidy(key);
+    }
   }
 
   /**

@@ -30,10 +30,12 @@ export class SmallHistory implements TaskHistory {
     this.#attempts = withRecord(this.#attempts, record, compareAttempts);
   }
 
-  /** Puts every record there is into another history. */
-  moveTo(history: TaskHistory): void {
-    for (const record of this.#tasks) history.putTask(record);
-    for (const record of this.#attempts) history.putAttempt(record);
+  everyTask(): readonly TaskRecord[] {
+    return this.#tasks;
+  }
+
+  everyAttempt(): readonly AttemptRecord[] {
+    return this.#attempts;
   }
 
   currentTask(position: number, index: readonly number[]): TaskRecord | undefined {

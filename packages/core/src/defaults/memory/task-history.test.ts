@@ -12,6 +12,7 @@ import { listOfRun } from "./listing.js";
 import { RunStore } from "./run-store.js";
 import { SmallHistory } from "./small-history.js";
 import { type AttemptPlace, pathOf, type TaskHistory } from "./task-history.js";
+import { TaskMoves } from "./task-moves.js";
 import { attemptRecord, changes, newRun, runState, taskRecord } from "./test-records.js";
 
 type Write = { readonly task: TaskRecord } | { readonly attempt: AttemptRecord };
@@ -191,11 +192,17 @@ function put(history: TaskHistory, write: Write): void {
   else history.putAttempt(write.attempt);
 }
 
+function writeAll(run: RunStore, all: readonly Write[]): void {
+  const tasks = all.flatMap((write) => ("task" in write ? [write.task] : []));
+  const attempts = all.flatMap((write) => ("attempt" in write ? [write.attempt] : []));
+  run.write(changes("run", 1, { tasks, attempts }));
+}
+
 function newStore(): RunStore {
-  const { generation } = runState("running");
+  const { generation, crashes } = runState("running");
   const times = { startedAt: undefined, finishedAt: undefined, deadlineAt: undefined };
   return new RunStore(
-    { ...newRun({ id: "run" }), ...times, status: "running", generation, epoch: 1, error: undefined },
+    { ...newRun({ id: "run" }), ...times, status: "running", generation, crashes, epoch: 1, error: undefined },
     1,
   );
 }
@@ -237,9 +244,45 @@ describe("the history of tasks and attempts", () => {
         const reference = new Reference();
         for (const all of commits) {
           for (const write of all) reference.put(write);
-          const tasks = all.flatMap((write) => ("task" in write ? [write.task] : []));
-          const attempts = all.flatMap((write) => ("attempt" in write ? [write.attempt] : []));
-          run.write(changes("run", 1, { tasks, attempts }));
+          writeAll(run, all);
+          for (const query of TASK_QUERIES) expect(listed("tasks", run, query)).toStrictEqual(reference.tasks(query));
+          for (const query of ATTEMPT_QUERIES)
+            expect(listed("attempts", run, query)).toStrictEqual(reference.attempts(query));
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("goes over to the places of another definition, and forgets what has none there", () => {
+    const moves = fc
+      .tuple(fc.subarray([0, 1, 2, 10, 300]), fc.shuffledSubarray([0, 1, 2, 3, 10, 300], { minLength: 5 }))
+      .map(([kept, places]) => kept.map((from, n) => ({ from, position: places[n]!, task: `new-${from}` })));
+    fc.assert(
+      fc.property(writes, moves, writes, (all, tasks, later) => {
+        const place = ({ position }: TaskRecord | AttemptRecord) => tasks.find(({ from }) => from === position);
+        const run = newStore();
+        const reference = new Reference();
+        writeAll(run, all);
+        for (const write of all) {
+          const moved = place("task" in write ? write.task : write.attempt);
+          if (moved === undefined) continue;
+          const { position, task } = moved;
+          if ("task" in write) reference.put({ task: { ...write.task, position, task } });
+          else reference.put({ attempt: { ...write.attempt, position, task } });
+        }
+        run.move(new TaskMoves(tasks));
+        const names = new Map(tasks.map(({ position, task }) => [position, task]));
+        const renamed = <Record extends TaskRecord | AttemptRecord>(record: Record): Record => ({
+          ...record,
+          task: names.get(record.position) ?? record.task,
+        });
+        const anew = later.map((write) =>
+          "task" in write ? { task: renamed(write.task) } : { attempt: renamed(write.attempt) },
+        );
+        for (const writes of [[], anew]) {
+          writeAll(run, writes);
+          for (const write of writes) reference.put(write);
           for (const query of TASK_QUERIES) expect(listed("tasks", run, query)).toStrictEqual(reference.tasks(query));
           for (const query of ATTEMPT_QUERIES)
             expect(listed("attempts", run, query)).toStrictEqual(reference.attempts(query));

@@ -12,6 +12,9 @@ export interface TaskHistory {
   readonly isFull: boolean;
   putTask(record: TaskRecord): void;
   putAttempt(record: AttemptRecord): void;
+  /** Of every generation, in no order that counts. */
+  everyTask(): readonly TaskRecord[];
+  everyAttempt(): readonly AttemptRecord[];
   /** The record of the task's current generation. */
   currentTask(position: number, index: readonly number[]): TaskRecord | undefined;
   /** @param after - Empty: from the beginning. */

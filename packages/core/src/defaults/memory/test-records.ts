@@ -99,7 +99,7 @@ export function changes(runId: string, epoch: number, part: Partial<RunChanges> 
 
 export function runState(status: RunStatus, part: Partial<RunState> = {}): RunState {
   const times = { startedAt: 1, finishedAt: undefined, deadlineAt: undefined };
-  return { status, ...times, error: undefined, generation: 1, params: "j1:{}", ...part };
+  return { status, ...times, error: undefined, generation: 1, params: "j1:{}", crashes: 0, ...part };
 }
 
 export function ended(status: RunStatus, finishedAt = 5): Pick<RunChanges, "run"> {

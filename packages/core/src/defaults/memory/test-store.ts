@@ -1,5 +1,5 @@
 import type { RunRecord } from "../../contracts/records.js";
-import type { ClaimRequest, Storage } from "../../contracts/storage.js";
+import type { ClaimRequest, LeaseRequest, LeaseState, Look, LookRequest, Storage } from "../../contracts/storage.js";
 import { guardLogger } from "../../logger.js";
 import { RecordingLogger } from "../../test-support/engines.js";
 import { memoryStorage } from "./memory-storage.js";
@@ -18,7 +18,7 @@ export async function opened() {
 
 export async function withEngines(...engines: string[]) {
   const world = await opened();
-  for (const engine of engines) await world.storage.renewLease(engine, LEASE_MS);
+  for (const engine of engines) await renew(world.storage, engine);
   return world;
 }
 
@@ -29,12 +29,22 @@ export async function withRuns(...ids: string[]) {
   return world;
 }
 
+/** An engine that has the definition of the runs in these tests begins, or lives on. */
+export function renew(storage: Storage, engineId: string, part: Partial<LeaseRequest> = {}): Promise<LeaseState> {
+  return storage.renewLease({ engineId, leaseMs: LEASE_MS, isNew: true, definitions: ["work@1"], ...part });
+}
+
+export function look(storage: Storage, now: number, part: Partial<LookRequest> = {}): Promise<Look> {
+  return storage.look({ engineId: "x", definitions: ["work@1", "work@2"], now, ...part });
+}
+
 export function claim(
   storage: Storage,
   engineId: string,
   part: Partial<ClaimRequest> = {},
 ): Promise<readonly RunRecord[]> {
-  return storage.claimRuns({ engineId, definitions: ["work@1"], maxActiveRuns: {}, limit: 100, now: 0, ...part });
+  const everything = { maxActiveRuns: {}, limit: 100, suspectFrom: 100, suspects: 100, now: 0 };
+  return storage.claimRuns({ engineId, definitions: ["work@1"], ...everything, ...part });
 }
 
 export function idsOf(records: readonly { readonly id: string }[]): string[] {

@@ -55,11 +55,6 @@ export const ENGINE_FAULTS: readonly Fault[] = [
     "manyProcesses: a second store on the same data sees every change, and shares claims and leases",
   ],
   [
-    "claims to join transactions and does not say how",
-    (inner) => ({ supports: { ...inner.supports, hostTransactions: true } }),
-    "hostTransactions: createRuns() joins the host's transaction, and is undone with it",
-  ],
-  [
     "leaves out a capability",
     (inner) => ({ supports: { ...inner.supports, durable: undefined as never } }),
     "supports says yes or no to each capability, and says the same after open()",
@@ -95,13 +90,58 @@ export const ENGINE_FAULTS: readonly Fault[] = [
   ],
   [
     "never says that a lease was lost",
-    (inner) => ({ renewLease: async (id, ms) => ({ ...(await inner.renewLease(id, ms)), lost: false }) }),
+    (inner) => ({ renewLease: async (request) => ({ ...(await inner.renewLease(request)), lost: false }) }),
     "renewLease() says once that the lease had run out",
   ],
   [
     "makes every lease endless",
-    (inner) => ({ renewLease: (id) => inner.renewLease(id, Number.POSITIVE_INFINITY) }),
+    (inner) => ({ renewLease: (request) => inner.renewLease({ ...request, leaseMs: Number.POSITIVE_INFINITY }) }),
     "claimRuns() takes over what an engine owned when its lease has run out, under the next epoch",
+  ],
+  [
+    "makes every lease last for an hour",
+    (inner) => ({ renewLease: (request) => inner.renewLease({ ...request, leaseMs: 3_600_000 }) }),
+    "renewLease() with a shorter lease makes it end earlier",
+  ],
+  [
+    "lets a lease end when it first said",
+    (inner) => ({
+      async renewLease(request) {
+        if (request.isNew) return inner.renewLease(request);
+        return { now: (await inner.look({ ...request, now: 0 })).storeNow, lost: false };
+      },
+    }),
+    "renewLease() counts from the call: a renewed lease outlasts its first end",
+  ],
+  [
+    "takes every engine that it does not know for a new one",
+    (inner) => ({ renewLease: (request) => inner.renewLease({ ...request, isNew: true }) }),
+    "renewLease() registers an engine that the store does not know, which is a loss for one that renews",
+  ],
+  [
+    "registers an engine that claims without a lease",
+    (inner) => ({
+      async claimRuns(request) {
+        await inner.renewLease({ ...request, leaseMs: 60_000, isNew: true });
+        return inner.claimRuns(request);
+      },
+    }),
+    "claimRuns() and createRuns() reject with LEASE_LOST for an engine without a lease, and change nothing",
+  ],
+  [
+    "creates the runs that nobody is to own, before it looks at leases",
+    (inner) => ({
+      async createRuns(runs) {
+        await inner.createRuns(runs.filter(({ owner }) => owner === undefined));
+        return inner.createRuns(runs);
+      },
+    }),
+    "claimRuns() and createRuns() reject with LEASE_LOST for an engine without a lease, and change nothing",
+  ],
+  [
+    "listens after close()",
+    () => ({ listen: async () => async () => {} }),
+    "close() makes a later listen() or holdLease() reject with STORAGE_CLOSED",
   ],
   [
     "judges leases by the engine's clock",

@@ -1,9 +1,22 @@
-import type { Flush, Page, PageRequest, RunChanges, RunRecord, Storage, TaskRecord } from "weftline";
+import {
+  type ClaimRequest,
+  type Flush,
+  isRunFinished,
+  type Page,
+  type PageRequest,
+  type RunChanges,
+  type RunRecord,
+  type Storage,
+  type TaskRecord,
+} from "weftline";
+
+import type { SoundStorages } from "../sound-storages.js";
 
 /** What a broken store does instead of `inner`. */
 export type Overrides = (inner: Storage) => Partial<Storage>;
 
-export type Fault = readonly [fault: string, overrides: Overrides, caughtBy: string];
+/** @property basis - What the fault is put into. Default: the storage in memory. */
+export type Fault = readonly [fault: string, overrides: Overrides, caughtBy: string, basis?: SoundStorages];
 
 /** Commits something else than it was given. */
 export function commits(change: (changes: RunChanges, flush: Flush) => RunChanges): Overrides {
@@ -37,6 +50,18 @@ export const asJson = <Value>(value: Value): Value => JSON.parse(JSON.stringify(
 /** Lets others go first, as between two statements that are no transaction. */
 export function pause(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Answers a claim with something else than what was claimed. */
+export function claims(
+  change: (claimed: readonly RunRecord[], request: ClaimRequest) => readonly RunRecord[],
+): Overrides {
+  return (inner) => ({ claimRuns: async (request) => change(await inner.claimRuns(request), request) });
+}
+
+/** Free runs, the oldest first. */
+export async function freeRuns(inner: Storage): Promise<RunRecord[]> {
+  return (await allRuns(inner)).filter((run) => run.owner === undefined && !isRunFinished(run.status)).reverse();
 }
 
 export async function allRuns(inner: Storage): Promise<readonly RunRecord[]> {

@@ -13,7 +13,7 @@ function chooses(choose: (records: readonly TaskRecord[], query: TaskQuery) => r
     const current = async (query: TaskQuery, page: PageRequest) =>
       pageOf(choose(await allTasks(inner, query.runId), query), page);
     return {
-      loadRun: (runId, page) => current({ runId }, page),
+      loadTasks: ([runId], page) => current({ runId: runId! }, page),
       list: ((kind, query, page) => {
         if (kind !== "tasks" || "generation" in query) return inner.list(kind, query, page);
         return current(query as TaskQuery, page);
@@ -74,7 +74,7 @@ export const GENERATION_FAULTS: readonly Fault[] = [
   [
     "lists the records of all generations",
     chooses((records) => records),
-    "list() of tasks and loadRun() give each task as it is in its newest generation",
+    "list() of tasks and loadTasks() give each task as it is in its newest generation",
   ],
   [
     "shows nothing but the newest generation of all",
@@ -82,12 +82,12 @@ export const GENERATION_FAULTS: readonly Fault[] = [
       const last = Math.max(...records.map(({ generation }) => generation));
       return records.filter(({ generation }) => generation === last);
     }),
-    "list() of tasks and loadRun() give each task as it is in its newest generation",
+    "list() of tasks and loadTasks() give each task as it is in its newest generation",
   ],
   [
     "loads the records of all generations",
-    (inner) => ({ loadRun: chooses((records) => records)(inner).loadRun! }),
-    "list() of tasks and loadRun() give each task as it is in its newest generation",
+    (inner) => ({ loadTasks: chooses((records) => records)(inner).loadTasks! }),
+    "list() of tasks and loadTasks() give each task as it is in its newest generation",
   ],
   [
     "compares generations as text",
@@ -97,7 +97,7 @@ export const GENERATION_FAULTS: readonly Fault[] = [
         isAtOrAbove,
       ),
     ),
-    "list() of tasks and loadRun() give each task as it is in its newest generation",
+    "list() of tasks and loadTasks() give each task as it is in its newest generation",
   ],
   [
     "takes the record that was written last for the current one",
@@ -185,10 +185,10 @@ export const GENERATION_FAULTS: readonly Fault[] = [
   [
     "promises another page where only hidden records follow",
     (inner) => ({
-      async loadRun(runId, page) {
-        const { items, next } = await inner.loadRun(runId, page);
-        const hidden = (await allTasks(inner, runId)).length - items.length;
-        return { items, next: next ?? (hidden > 0 && items.length === page.limit ? "tasks:999999" : undefined) };
+      async loadTasks(runIds, page) {
+        const { items, next } = await inner.loadTasks(runIds, page);
+        const hidden = (await allTasks(inner, runIds[0]!)).length - items.length;
+        return { items, next: next ?? (hidden > 0 && items.length === page.limit ? "loadTasks:0.999999" : undefined) };
       },
     }),
     "pages of tasks are full and end with the last current record, whatever generations hide",

@@ -1,5 +1,5 @@
 import type { Storage } from "weftline";
-import { asks, commits, type Fault, lists } from "./fault.js";
+import { allRuns, asks, commits, type Fault, lists, pageOf } from "./fault.js";
 
 /** The name of a step. */
 function nameOf(record: object): string {
@@ -74,7 +74,7 @@ export const HISTORY_FAULTS: readonly Fault[] = [
       list: ((kind, query, page) =>
         inner.list(kind, query, page).catch(() => inner.list(kind, query, { limit: page.limit }))) as Storage["list"],
     }),
-    "list() and loadRun() refuse a foreign cursor with CURSOR_INVALID",
+    "list() refuses a foreign cursor with CURSOR_INVALID",
   ],
   [
     "filters a page after it was cut",
@@ -109,6 +109,64 @@ export const HISTORY_FAULTS: readonly Fault[] = [
         : page,
     ),
     "list() of metrics and artifacts matches every filter, and leaves out the bytes",
+  ],
+  [
+    "lists the runs of every owner",
+    asks((query) => ("owner" in query ? { ...query, owner: undefined } : query)),
+    "list() of runs matches every filter, alone and together",
+  ],
+  [
+    "lists runs by the definition they were created with",
+    asks((query) => ("definition" in query ? { ...query, definition: "definition-1" } : query)),
+    "list() of runs matches every filter, alone and together",
+  ],
+  [
+    "lists the runs that an engine ever owned",
+    (inner) => {
+      const owners = new Map<string, string>();
+      return {
+        createRuns(runs) {
+          for (const { id, owner } of runs) if (owner !== undefined) owners.set(id, owner);
+          return inner.createRuns(runs);
+        },
+        list: (async (kind, query, page) => {
+          if (!("owner" in query)) return inner.list(kind, query, page);
+          const runs = await allRuns(inner);
+          return pageOf(
+            runs.filter(({ id }) => owners.get(id) === query.owner),
+            page,
+          );
+        }) as Storage["list"],
+      };
+    },
+    "list() of an owner's runs follows the run from owner to owner, also to none",
+  ],
+  [
+    "names of the ended runs only those it knows",
+    (inner) => ({
+      async endedAmong(runIds) {
+        const known = new Set((await allRuns(inner)).map(({ id }) => id));
+        return (await inner.endedAmong(runIds)).filter((id) => known.has(id));
+      },
+    }),
+    "endedAmong() names the runs that have ended, and those that are not there",
+  ],
+  [
+    "takes a run that was resumed for one that has ended",
+    (inner) => {
+      const ended = new Set<string>();
+      return {
+        commit(flush) {
+          for (const { runId, run } of flush.runs) if (run?.finishedAt !== undefined) ended.add(runId);
+          return inner.commit(flush);
+        },
+        async endedAmong(runIds) {
+          const now = await inner.endedAmong(runIds);
+          return runIds.filter((id) => ended.has(id) || now.includes(id));
+        },
+      };
+    },
+    "endedAmong() names the runs that have ended, and those that are not there",
   ],
   [
     "knows nothing of the runs that a run had started",

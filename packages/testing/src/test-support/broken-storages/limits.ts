@@ -1,14 +1,9 @@
-import type { RunRecord, Storage } from "weftline";
-import { allRuns, type Fault, pause } from "./fault.js";
+import type { Storage } from "weftline";
+import { allRuns, type Fault, freeRuns, pause } from "./fault.js";
 
 /** How many runs of the pipeline have an owner, dead or alive. */
 async function countOwned(inner: Storage, pipeline: string): Promise<number> {
   return (await allRuns(inner)).filter((run) => run.pipeline === pipeline && run.owner !== undefined).length;
-}
-
-/** Runs that nobody owns, oldest first. */
-async function freeRuns(inner: Storage): Promise<RunRecord[]> {
-  return (await allRuns(inner)).filter(({ owner }) => owner === undefined).reverse();
 }
 
 /** Stores that go wrong about `maxActiveRuns`. */

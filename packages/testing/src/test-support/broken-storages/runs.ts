@@ -52,11 +52,6 @@ export const RUN_FAULTS: readonly Fault[] = [
     "claimRuns() takes the oldest first, and no more than asked for",
   ],
   [
-    "wakes nobody for a run that starts later",
-    () => ({ nextWake: async () => undefined }),
-    "nextWake() knows when the next run is to start",
-  ],
-  [
     "checks a key before it takes it",
     (inner) => ({
       async createRuns(runs) {
