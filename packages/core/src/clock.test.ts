@@ -69,6 +69,9 @@ describe("systemClock", () => {
       now = 2 * step;
       armed.at(-1)!.fire();
       expect([fired, armed.at(-1)?.ms]).toEqual([0, 2]);
+      armed.at(-1)!.fire(); // Node's timers may be early by the wall clock
+      expect(fired).toBe(0);
+      now = 2 ** 32;
       armed.at(-1)!.fire();
       expect(fired).toBe(1);
     } finally {

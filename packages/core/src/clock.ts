@@ -23,6 +23,7 @@ export interface Clock {
 
 /** The longest delay Node's timers accept; a longer one would fire after 1 ms. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+const MAX_EARLY_MS = 2;
 
 // Captured when the module loads, so that a host's fake timers or a task that patches globals cannot stop the engine.
 const { setTimeout: startTimeout, clearTimeout: stopTimeout, setImmediate: startImmediate } = globalThis;
@@ -35,10 +36,16 @@ export const systemClock: Clock = {
   monotonicMs: () => performanceNow(),
   timer(at, fire) {
     let handle: NodeJS.Timeout;
+    const fireUnlessEarly = () => {
+      const remaining = at - dateNow();
+      // Node counts its milliseconds apart from the wall clock. More than a few: that was set back, and waits for nobody.
+      if (remaining > 0 && remaining <= MAX_EARLY_MS) handle = startTimeout(fireUnlessEarly, remaining);
+      else fire();
+    };
     const arm = () => {
       const remaining = at - dateNow();
-      handle =
-        remaining > MAX_TIMEOUT_MS ? startTimeout(arm, MAX_TIMEOUT_MS) : startTimeout(fire, Math.max(0, remaining));
+      if (remaining > MAX_TIMEOUT_MS) handle = startTimeout(arm, MAX_TIMEOUT_MS);
+      else handle = startTimeout(fireUnlessEarly, Math.max(0, remaining));
     };
     arm();
     return () => stopTimeout(handle);

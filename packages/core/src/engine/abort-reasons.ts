@@ -74,6 +74,13 @@ export function leaseLost(): WeftlineError {
   );
 }
 
+export function quarantined(runId: string, pipeline: string, crashes: number): WeftlineError {
+  return new WeftlineError(
+    "RUN_QUARANTINED",
+    `run ${runId} of pipeline "${pipeline}" was left alone after ${crashes} engines died while it ran, and it made no progress in between. Look at what its unfinished tasks do to their process (memory, process.exit, a loop that never yields), then resume the run.`,
+  );
+}
+
 export function stillRunning(reason: Pick<WeftlineError, "message">, retried: boolean): string {
   const consequence = retried
     ? "It is retried all the same, as retry.whileAbandoned asks"

@@ -6,6 +6,7 @@ import { BY_ITEMS, BY_STOP, noEffects } from "../run/effects.js";
 import { failsRun, runOutcome } from "../run/outcome.js";
 import { CANCELLED, READY, type RunState, type StopCause } from "../run/state.js";
 import * as transition from "../run/transition.js";
+import type { Encoded } from "../values/codec.js";
 import { type ErrorRecord, toErrorRecord } from "../values/error-record.js";
 import * as abortReasons from "./abort-reasons.js";
 import type { Dispatchable } from "./dispatcher.js";
@@ -81,10 +82,13 @@ export class ActiveRun implements Journaled, Dispatchable, StartsHost, WaitsHost
   #status: RunStatus;
   #startedAt: EpochMs | undefined;
   #deadlineAt: EpochMs | undefined;
+  #last: StoredRunState | undefined;
   /** Why the run as a whole is being ended. */
   #stopReason: WeftlineError | undefined;
   /** Why tasks are being ended right now: the run's reason, or that of a single task. */
   #endReason: WeftlineError | undefined;
+  /** Its engine has died before, and it has made no progress since. */
+  #isSuspect: boolean;
   #hasBegun = false;
   /** Messages that came before it had begun. */
   readonly #early: RunMessage[] = [];
@@ -114,6 +118,7 @@ export class ActiveRun implements Journaled, Dispatchable, StartsHost, WaitsHost
     this.#starts = new RunStarts(parts, this, { waits: this.#waits, groups: this.#groups, lanes: this.#lanes });
     this.#gates = new RunGates(parts, this);
     this.#status = record.status;
+    this.#isSuspect = record.crashes > 0;
     this.#startedAt = record.startedAt;
     this.#deadlineAt = record.deadlineAt;
   }
@@ -136,10 +141,21 @@ export class ActiveRun implements Journaled, Dispatchable, StartsHost, WaitsHost
     return this.#status;
   }
 
+  /** The run as its last flush recorded it. */
+  get lastRecord(): RunRecord {
+    return { ...this.record, ...this.#last, owner: undefined };
+  }
+
+  /** What a task outside of all groups' frames put out, in its stored form; `undefined`: nothing. */
+  outputOf(position: number): Encoded | undefined {
+    return this.#outputs.read(position, 0);
+  }
+
   /** Starts the run, or goes on with it, after the messages that waited for it. */
   begin(messages: readonly RunMessage[]): void {
     const resumed = this.#startedAt !== undefined;
     this.#hasBegun = true;
+    if (this.record.crashes >= this.#core.quarantineAfter) return this.#quarantine();
     for (const message of [...messages, ...this.#early.splice(0)]) this.receive(message);
     if (isRunFinished(this.#status)) return this.#core.journal.mark(this);
     const { ready, expand } = this.#effects;
@@ -160,6 +176,14 @@ export class ActiveRun implements Journaled, Dispatchable, StartsHost, WaitsHost
     for (const list of lists) if (caused.has(list)) expand.push(list);
     const isFree = (instance: number) => !caused.has(instance);
     this.#starts.start(all.filter(isFree), lists.filter(isFree));
+  }
+
+  /** It has taken down as many engines as it may: nothing of it is started, and whoever waits for its end hears of it. */
+  #quarantine(): void {
+    const { id, pipeline, crashes } = this.record;
+    this.#status = "quarantined";
+    this.#recordLast(toErrorRecord(abortReasons.quarantined(id, pipeline, crashes)));
+    this.#core.journal.mark(this);
   }
 
   /**
@@ -275,6 +299,7 @@ export class ActiveRun implements Journaled, Dispatchable, StartsHost, WaitsHost
     const { ready, expand, announce, durable, waits, isLast, ended } = this.#consequences!;
     this.#consequences = undefined;
     this.#attempts.confirm(ended);
+    if (this.#isSuspect && ended > 0) this.#trust();
     for (const { resolve } of durable) resolve();
     if (isLast) this.close();
     for (const emit of announce) emit(); // before anything starts, so that listeners hear causes before effects
@@ -282,6 +307,15 @@ export class ActiveRun implements Journaled, Dispatchable, StartsHost, WaitsHost
     if (waits.length > 0) this.#waits.confirmed(waits);
     this.#starts.start(ready, expand);
     if (this.#needsNoMemory()) this.#core.runWaits(this, this.#timers.next);
+  }
+
+  /** Engines had died under it, and now an attempt of it has ended well enough to be recorded. */
+  #trust(): void {
+    this.#isSuspect = false;
+    this.record = { ...this.record, crashes: 0 };
+    if (!isRunFinished(this.#status)) this.#recordState();
+    this.#core.journal.mark(this);
+    this.#core.runTrusted(this);
   }
 
   fenced(): void {
@@ -431,7 +465,8 @@ export class ActiveRun implements Journaled, Dispatchable, StartsHost, WaitsHost
 
   #reopen(message: Extract<RunMessage, { readonly kind: "resume" | "rerun" }>): void {
     this.#recorder.consume(message.id);
-    if (this.state.open > 0) return;
+    // A run that was carried over to another version may have tasks in it that are new.
+    if (this.state.open > 0 && this.#status !== "queued") return;
     this.#stopReason = undefined;
     const parts = this.#parts();
     const generation = this.record.generation + 1;
@@ -481,14 +516,18 @@ export class ActiveRun implements Journaled, Dispatchable, StartsHost, WaitsHost
   #finish(): void {
     this.#status = runOutcome(this.state, this.entry.pipeline.settings.failWhen);
     this.#timers.clearAll();
-    const error = this.state.stopping && this.#stopReason ? toErrorRecord(this.#stopReason) : undefined;
-    this.#recorder.runFinished(this.#storedState(this.#core.clock.now(), error));
+    this.#recordLast(this.state.stopping && this.#stopReason ? toErrorRecord(this.#stopReason) : undefined);
+  }
+
+  #recordLast(error: ErrorRecord | undefined): void {
+    this.#last = this.#storedState(this.#core.clock.now(), error);
+    this.#recorder.runFinished(this.#last);
   }
 
   #storedState(finishedAt: EpochMs | undefined, error: ErrorRecord | undefined): StoredRunState {
-    const { generation, params } = this.record;
+    const { generation, params, crashes } = this.record;
     const times = { startedAt: this.#startedAt, finishedAt, deadlineAt: this.#deadlineAt };
-    return { status: this.#status, ...times, error, generation, params };
+    return { status: this.#status, ...times, error, generation, params, crashes };
   }
 
   #parts(): RunParts {

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import type { CacheOptions } from "../define/options.js";
 import { pipeline } from "../define/pipeline.js";
 import { startedEngine, testEngine } from "../test-support/engines.js";
 import { FaultyStorage, failsBefore } from "../test-support/faulty-storage.js";
 import { ManualClock } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import type { Engine } from "./engine.js";
 
 leavesNothingBehind();
@@ -56,20 +56,18 @@ describe("cache", () => {
   it("compares keys by value", async () => {
     const calls: unknown[] = [];
     const keys = [{ a: 1, b: new Date(0) }, { b: new Date(0), a: 1 }, { a: 1, b: new Date(1) }, [1, 2], [2, 1]];
-    const work = pipeline("work", (p) => {
-      p.map(
-        "each",
-        { over: keys, concurrency: 1, cache: { key: ({ item }) => item, ttl: "1h" } },
-        ({ item }) => void calls.push(item),
-      );
+    const work = pipeline("work", { params: z.object({ key: z.any() }) }, (p) => {
+      p.task("t", { cache: { key: ({ params }) => params.key, ttl: "1h" } }, ({ params }) => {
+        calls.push(params.key);
+      });
     });
     const engine = await startedEngine({ pipelines: [work] });
-    await engine.run(work);
+    for (const key of keys) await engine.run(work, { key });
     expect(calls).toEqual([keys[0], keys[2], keys[3], keys[4]]);
   });
 
   it("is shared by engines on the same storage, and not by tasks or pipelines", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const calls: string[] = [];
     const make = (id: string) =>
       pipeline(id, (p) => {
@@ -159,7 +157,7 @@ describe("cache", () => {
   });
 
   it("is in storage with the success itself: one that is not durable is not cached", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const faulty = new FaultyStorage(storage);
     const { work, calls } = report();
     const engine = await startedEngine({ pipelines: [work], storage: faulty.storage });

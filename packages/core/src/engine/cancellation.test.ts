@@ -1,6 +1,5 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
 import { WeftlineError } from "../errors.js";
 import { RecordingLogger, startedEngine, testEngine } from "../test-support/engines.js";
@@ -8,6 +7,7 @@ import { FaultyStorage } from "../test-support/faulty-storage.js";
 import { aborted, gate, Meter } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import type { Engine } from "./engine.js";
 
 leavesNothingBehind();
@@ -65,7 +65,7 @@ describe("cancelling a run", () => {
     expect(await statusesOf(engine, run.id)).toEqual({ fails: "retrying" });
     expect(await run.cancel()).toBe(true);
     await expect(run.result()).rejects.toMatchObject({ code: "RUN_CANCELLED" });
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.workTimers).toBe(0);
     expect(attempts).toBe(1);
     const [record] = (await engine.runs.tasks(run.id)).items;
     expect(record).toMatchObject({ status: "cancelled", retryAt: undefined });
@@ -83,7 +83,7 @@ describe("cancelling a run", () => {
   });
 
   it("F132 cancelled before its start: nothing starts", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const ran: string[] = [];
     const work = pipeline("work", (p) => void p.task("only", () => void ran.push("only")));
     const engine = testEngine({ pipelines: [work], storage });
@@ -102,11 +102,15 @@ describe("cancelling a run", () => {
     const work = pipeline("work", (p) => void p.task("only", () => void ran.push("only")));
     const engine = testEngine({ pipelines: [work], storage: faulty.storage });
     const run = await engine.trigger(work);
-    const letGo = faulty.hold("loadRun");
+    const cancelled = gate();
+    faulty.once("receive", async (proceed) => {
+      await cancelled.passed;
+      return proceed();
+    });
     const starting = engine.start();
     await settled();
     await run.cancel();
-    letGo();
+    cancelled.open();
     await starting;
     await expect(run.result()).rejects.toMatchObject({ code: "RUN_CANCELLED" });
     expect(ran).toEqual([]);
@@ -388,7 +392,7 @@ describe("signals", () => {
 
 describe("F212 result()", () => {
   it("settles for a cancelled, an unknown, a deleted and a stopped run", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const clock = new ManualClock();
     const work = pipeline("work", (p) => void p.task("waits", ({ signal }) => aborted(signal)));
     const quick = pipeline("quick", (p) => void p.task("only", () => 1));

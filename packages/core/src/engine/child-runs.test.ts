@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
 import { startedEngine } from "../test-support/engines.js";
 import { FaultyStorage, failsBefore, losesReply } from "../test-support/faulty-storage.js";
@@ -8,6 +7,7 @@ import { aborted, gate, Meter, noted } from "../test-support/gates.js";
 import { attempts, statuses } from "../test-support/history.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import type { Engine } from "./engine.js";
 
 leavesNothingBehind();
@@ -482,7 +482,7 @@ describe("taking over a parent that waits", () => {
   };
 
   it("F151 finds the children that exist, and starts none again", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const open = gate();
     const calls: string[] = [];
     const work = slow(calls, open.passed);
@@ -501,7 +501,7 @@ describe("taking over a parent that waits", () => {
   });
 
   it("F151 hears of a child that ended while nobody owned the parent", async () => {
-    const inner = memoryStorage();
+    const inner = testStorage();
     const open = gate();
     const calls: string[] = [];
     const work = slow(calls, open.passed);

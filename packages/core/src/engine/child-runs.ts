@@ -6,6 +6,7 @@ import type { Logger } from "../logger.js";
 import type { Encoded } from "../values/codec.js";
 import { decode } from "../values/codec.js";
 import { RunCancelledError, RunFailedError } from "./errors.js";
+import type { RunEnd } from "./run-ends.js";
 import type { TriggerOptions } from "./trigger-options.js";
 
 export interface ChildRequest {
@@ -30,9 +31,9 @@ export interface ChildRunsHost {
   /** A run of this engine's making exists, and nobody runs it as the answer was lost. */
   adopt(run: RunRecord): void;
   /** The run as it ended. */
-  endOf(runId: string): Promise<RunRecord>;
+  endOf(runId: string): Promise<RunEnd>;
   /** The encoded result of a run that succeeded; throws for every other. */
-  resultOf(run: RunRecord, pipeline: Pipeline): Promise<Encoded>;
+  resultOf(end: RunEnd, pipeline: Pipeline): Promise<Encoded>;
   /** Runs of ours may have become due again. */
   claim(): Promise<void>;
   /** Calls again after a while. */
@@ -73,12 +74,12 @@ export class ChildRuns {
    * @throws {WeftlineError} `CHILD_FAILED` when the run failed or was cancelled; whatever storage fails with.
    */
   async resultOf(id: string, pipeline: Pipeline): Promise<Encoded> {
-    const run = await this.#host.endOf(id);
+    const end = await this.#host.endOf(id);
     try {
-      return await this.#host.resultOf(run, pipeline);
+      return await this.#host.resultOf(end, pipeline);
     } catch (cause) {
       if (!(cause instanceof RunFailedError || cause instanceof RunCancelledError)) throw cause;
-      const what = run.status === "cancelled" ? "was cancelled" : "failed";
+      const what = end.record.status === "cancelled" ? "was cancelled" : "failed";
       throw new WeftlineError(
         "CHILD_FAILED",
         `run ${id} of pipeline "${pipeline.id}" ${what}. Mend the cause, then resume this run: that goes on with it from its point of failure.`,

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
 import { startedEngine } from "../test-support/engines.js";
 import { aborted, gate } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 
 leavesNothingBehind();
 
@@ -107,7 +107,7 @@ describe("runs.delete()", () => {
   });
 
   it("F179 twice at once says yes and no, also through two engines", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const work = pipeline("work", (p) => void p.task("t", () => 1));
     const engines = await Promise.all([1, 2].map(() => startedEngine({ pipelines: [work], storage })));
     const run = await engines[0]!.trigger(work);

@@ -36,6 +36,7 @@ export class Lane {
 export class Dispatcher {
   readonly #total: Limit;
   readonly #breather: Breather;
+  readonly #mayStart: () => boolean;
   readonly #lanes = new PriorityQueue<Lane>();
   #abandoned = 0;
   #isPumping = false;
@@ -43,9 +44,11 @@ export class Dispatcher {
   #isClosed = false;
   #onIdle: (() => void) | undefined;
 
-  constructor(concurrency: number, breather: Breather) {
+  /** @param mayStart - Asked before each start; after it said no, {@link goOn} is called when it says yes again. */
+  constructor(concurrency: number, breather: Breather, mayStart: () => boolean = () => true) {
     this.#total = new Limit(concurrency, "the engine's concurrency");
     this.#breather = breather;
+    this.#mayStart = mayStart;
   }
 
   /** Attempts that hold a slot. */
@@ -83,6 +86,11 @@ export class Dispatcher {
     this.#pump();
   }
 
+  /** What kept everything from starting is over. */
+  goOn(): void {
+    this.#pump();
+  }
+
   /** Starts nothing any more. @returns When no attempt holds a slot, but for those that were abandoned. */
   close(): Promise<void> {
     this.#isClosed = true;
@@ -101,7 +109,7 @@ export class Dispatcher {
   #pump(): void {
     if (this.#isPumping || this.#isPausing) return; // an attempt that ends at once comes back here through release()
     this.#isPumping = true;
-    while (!this.#isClosed && !this.#total.isFull) {
+    while (!this.#isClosed && !this.#total.isFull && this.#mayStart()) {
       const lane = this.#lanes.shift();
       if (lane === undefined) break;
       lane.isQueued = false;

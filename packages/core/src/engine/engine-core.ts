@@ -27,6 +27,10 @@ export interface EngineCore {
   readonly children: ChildRuns;
   /** A task waits for a signal's key: there may be one already. */
   lookForSignals(): void;
+  /** As many engines died under a run before it is quarantined. */
+  readonly quarantineAfter: number;
+  /** A run under which engines had died has made progress. */
+  runTrusted(run: ActiveRun): void;
   /** The run waits for nothing but time and signals, until `wakeAt` at most: it need not stay in memory. */
   runWaits(run: ActiveRun, wakeAt: EpochMs | undefined): void;
   /** The run's final status is durable. */

@@ -34,6 +34,28 @@ export interface EngineOptions {
   readonly concurrency?: number;
   /** How long code may go on after its signal aborted, before its attempt is given up. Default: `"5s"`. */
   readonly abortGrace?: Duration;
+  /**
+   * How long runs stay with this engine after it was last heard of; then others take them over. Matters only where
+   * several processes share a storage. From `"100ms"`. Default: `"10s"`.
+   */
+  readonly lease?: Duration;
+  /**
+   * How often an engine looks into a storage that several processes share, when no hint comes. From `"20ms"`.
+   * Default: `"2s"`.
+   */
+  readonly poll?: Duration;
+  /**
+   * How long the event loop of this process may be blocked before its runs are left to others, where the storage can
+   * tell (it renews the lease from a thread). Default: `"60s"`, and never less than `lease`.
+   */
+  readonly maxBlocked?: Duration;
+  /** A run under which so many engines died without making progress is quarantined. Default: 3. */
+  readonly quarantineAfter?: number;
+  /**
+   * How long finished runs are kept; older ones are deleted in the background. `false`: for ever. Default: `"30d"` in a
+   * durable storage, `false` in one that forgets with its process.
+   */
+  readonly retention?: Duration | false;
   readonly limits?: {
     /** The largest output, item, params or artifact, in bytes of its stored form. Default: 16 MiB. */
     readonly maxValueBytes?: number;
@@ -65,6 +87,12 @@ export interface EngineSettings {
   readonly resources: object;
   readonly concurrency: number;
   readonly graceMs: number;
+  readonly leaseMs: number;
+  readonly pollMs: number;
+  readonly maxBlockedMs: number;
+  readonly quarantineAfter: number;
+  /** `undefined`: finished runs are kept for ever. */
+  readonly retentionMs: number | undefined;
   readonly limits: ValueLimits;
   readonly log: Logger;
   readonly engineId: string;
@@ -75,6 +103,13 @@ export interface EngineSettings {
 
 const DEFAULT_CONCURRENCY = 64;
 const DEFAULT_GRACE_MS = 5_000;
+const DEFAULT_LEASE_MS = 10_000;
+const MIN_LEASE_MS = 100;
+const DEFAULT_POLL_MS = 2_000;
+const MIN_POLL_MS = 20;
+const DEFAULT_MAX_BLOCKED_MS = 60_000;
+const DEFAULT_QUARANTINE_AFTER = 3;
+const DEFAULT_RETENTION_MS = 30 * 86_400_000;
 
 /** @throws {WeftlineError} `ENGINE_INVALID`, `EXECUTOR_UNKNOWN`, `DURATION_INVALID`. */
 export function engineSettings(options: EngineOptions): EngineSettings {
@@ -83,17 +118,24 @@ export function engineSettings(options: EngineOptions): EngineSettings {
     throw invalid("pipelines is not a list", "Write createEngine({ pipelines: [myPipeline] }).");
   const newId = options.newId ?? defaultNewId;
   checkPipelines(pipelines);
+  const leaseMs = atLeast(options.lease, "lease", MIN_LEASE_MS) ?? DEFAULT_LEASE_MS;
+  const storage = options.storage ?? memoryStorage();
   const settings: EngineSettings = {
     pipelines,
     registered: withSubPipelines(pipelines),
     pools: new Map(Object.entries(options.pools ?? {})),
-    storage: options.storage ?? memoryStorage(),
+    storage,
     executors: new Map(Object.entries({ default: inProcess(), ...executors })),
     isAnyExecutorAllowed: executors === undefined,
     scheduler: options.scheduler ?? timerScheduler(),
     resources: options.resources ?? {},
     concurrency: count(options.concurrency, "concurrency") ?? DEFAULT_CONCURRENCY,
     graceMs: options.abortGrace === undefined ? DEFAULT_GRACE_MS : durationMs(options.abortGrace, "abortGrace"),
+    leaseMs,
+    pollMs: atLeast(options.poll, "poll", MIN_POLL_MS) ?? DEFAULT_POLL_MS,
+    maxBlockedMs: Math.max(leaseMs, atLeast(options.maxBlocked, "maxBlocked", 1) ?? DEFAULT_MAX_BLOCKED_MS),
+    quarantineAfter: count(options.quarantineAfter, "quarantineAfter") ?? DEFAULT_QUARANTINE_AFTER,
+    retentionMs: retention(options.retention, storage),
     limits: {
       maxBytes: count(limits.maxValueBytes, "limits.maxValueBytes") ?? DEFAULT_VALUE_LIMITS.maxBytes,
       maxDepth: count(limits.maxValueDepth, "limits.maxValueDepth") ?? DEFAULT_VALUE_LIMITS.maxDepth,
@@ -162,6 +204,18 @@ function checkPool(pool: string, slots: number, pools: ReadonlyMap<string, numbe
       ? `${where} asks for pool "${pool}", which this engine does not have. Add it to createEngine({ pools: { "${pool}": 1 } }).`
       : `${where} asks for ${slots} slots of pool "${pool}", which has ${size}: it could never start. Enlarge the pool.`,
   );
+}
+
+function retention(value: Duration | false | undefined, { supports }: Storage): number | undefined {
+  if (value === undefined) return supports.durable ? DEFAULT_RETENTION_MS : undefined;
+  return value === false ? undefined : durationMs(value, "retention");
+}
+
+function atLeast(value: Duration | undefined, option: string, minMs: number): number | undefined {
+  if (value === undefined) return undefined;
+  const ms = durationMs(value, option);
+  if (ms >= minMs) return ms;
+  throw invalid(`${option} is ${show(value)}`, `Give ${minMs} ms or more, or leave it out.`);
 }
 
 function count(value: number | undefined, option: string): number | undefined {

@@ -1,7 +1,7 @@
 import type { EpochMs } from "../clock.js";
 import type { Executor } from "../contracts/executor.js";
 import type { DefinitionRecord, NewRun, RunRecord } from "../contracts/records.js";
-import type { RejectedValue, Storage, StorageHint } from "../contracts/storage.js";
+import type { RejectedValue, Storage, StorageHint, Survey } from "../contracts/storage.js";
 import type { TaskDefinition } from "../define/definition.js";
 import { describePipeline } from "../define/description.js";
 import { type Duration, durationMs } from "../define/duration.js";
@@ -19,25 +19,29 @@ import { Breather } from "./breather.js";
 import { ChildRuns } from "./child-runs.js";
 import { Dispatcher } from "./dispatcher.js";
 import type { EngineCore } from "./engine-core.js";
+import { EngineLease } from "./engine-lease.js";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./engine-options.js";
 import { engineStoppedFor } from "./errors.js";
+import { type Health, healthOf } from "./health.js";
 import { Journal } from "./journal.js";
 import { type Gate, Limit, Pool } from "./limits.js";
 import { Ownership } from "./ownership.js";
 import { RegisteredPipeline } from "./registry.js";
 import { reloadRejected } from "./reload.js";
 import { readResult } from "./results.js";
+import { Retention } from "./retention.js";
 import { RunCreator } from "./run-creator.js";
-import { RunEnds } from "./run-ends.js";
+import { type RunEnd, RunEnds } from "./run-ends.js";
 import { runEvents } from "./run-events.js";
 import type { NamedEvent, RunHandle } from "./run-handle.js";
 import { type CancelOptions, Runs } from "./runs.js";
 import { Schedules } from "./schedules.js";
+import { StrayRuns } from "./stray-runs.js";
 import { type TriggerOptions, triggerFacts } from "./trigger-options.js";
 
-/** A lease that nobody else could take over needs no renewing, so an idle engine has no timers. */
-const ENDLESS_LEASE_MS = Number.POSITIVE_INFINITY;
 const DEFAULT_STOP_GRACE_MS = 30_000;
+/** The ends of other engines' runs are looked for at least as often, in milliseconds. */
+const MAX_END_POLL_MS = 1_000;
 /** How long a stopping engine waits for storage to confirm the last changes. */
 const LAST_FLUSH_MS = 5_000;
 
@@ -69,6 +73,8 @@ export class Engine {
   readonly #ownership: Ownership;
   readonly #creator: RunCreator;
   readonly #ends: RunEnds;
+  readonly #lease: EngineLease;
+  readonly #retention: Retention;
   #opening: Promise<void> | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -84,11 +90,27 @@ export class Engine {
     this.#events = new EventHub((event, error) =>
       this.#log.error({ event, error }, "a listener threw; the run goes on"),
     );
+    this.#lease = this.#makeLease();
     this.#core = this.#makeCore();
     this.#register();
-    this.#ownership = new Ownership(this.#core, this.#storage, this.#byDefinition);
-    this.#creator = new RunCreator(this.#storage);
-    this.#ends = new RunEnds(this.#storage, settings.clock, (id) => this.#ownership.has(id));
+    this.#ownership = new Ownership({
+      core: this.#core,
+      storage: this.#storage,
+      entries: this.#byDefinition,
+      pollMs: settings.pollMs,
+      onStoreClock: (storeNow, at) => this.#lease.sawStoreClock(storeNow, at),
+      onGone: (ids) => this.#ends.look(ids),
+    });
+    this.#creator = new RunCreator(this.#storage, settings.clock, () => this.#ownership.mayOwnMore());
+    this.#ends = new RunEnds({
+      storage: this.#storage,
+      clock: settings.clock,
+      pollMs: Math.min(settings.pollMs, MAX_END_POLL_MS),
+      isOurs: (id) => this.#ownership.has(id),
+    });
+    this.#retention = new Retention({ ...settings, log: this.#log });
+    const pipelineOf = (definition: string) => this.#byDefinition.get(definition)?.pipeline;
+    const pipelineOfId = (id: string) => this.#byId.get(id)?.pipeline;
     this.runs = new Runs({
       storage: this.#storage,
       ownership: this.#ownership,
@@ -96,7 +118,16 @@ export class Engine {
       now: () => settings.clock.now(),
       ready: () => this.#open("use it"),
       claim: async () => (this.#isRunning ? this.#ownership.claim() : undefined),
-      pipelineOf: (definition) => this.#byDefinition.get(definition)?.pipeline,
+      pipelineOf,
+      pipelineOfId,
+      strays: new StrayRuns({
+        core: this.#core,
+        storage: this.#storage,
+        ownership: this.#ownership,
+        isRunning: () => this.#isRunning,
+        pipelineOf,
+        pipelineOfId,
+      }),
       limits: settings.limits,
       engineId: settings.engineId,
       total: this.#core.dispatcher.total,
@@ -152,16 +183,19 @@ export class Engine {
     ...[params, options = {}]: TriggerArguments<NoInfer<Params>>
   ): Promise<RunHandle<Result>> {
     const own = this.#known(pipeline as unknown as Pipeline);
+    const { tx } = options;
+    if (tx !== undefined && !this.#storage.supports.hostTransactions) throw noHostTransactions();
     await this.#open("start runs with it");
     const run = await this.#newRun(own, params, options, undefined);
-    const result = await this.#creator.create(run);
+    const result = tx === undefined ? await this.#creator.create(run) : await this.#creator.createIn(tx, run);
     if (result.kind === "conflict") {
       throw new WeftlineError(
         "IDEMPOTENCY_CONFLICT",
         `key "${options.key}" was used with other params (run ${result.runId}). Use another key for other work, or the same params for the same work.`,
       );
     }
-    if (result.kind === "created") this.#created(result.run);
+    // One that exists under the id we made is ours too: a first answer was lost.
+    if (tx === undefined && (result.kind === "created" || result.run.id === run.id)) this.#created(result.run);
     return this.#handle(result.run.id, own) as RunHandle<Result>;
   }
 
@@ -173,6 +207,44 @@ export class Engine {
     await this.start();
     const handle = await this.trigger(pipeline, ...args);
     return handle.result();
+  }
+
+  /** How the engine is, for probes and people: it asks storage, and never throws. */
+  async health(): Promise<Health> {
+    const { clock } = this.#settings;
+    let survey: Survey | undefined;
+    let surveyError: unknown;
+    try {
+      await this.#open("ask how it is");
+      survey = await this.#storage.survey({ now: clock.now() });
+    } catch (error) {
+      surveyError = error;
+    }
+    return healthOf({
+      engineId: this.id,
+      isRunning: this.#isRunning && this.#stopping === undefined,
+      now: clock.now(),
+      journal: this.#core.journal.facts,
+      lease: this.#lease.facts,
+      clockSkewMs: this.#lease.skewMs,
+      runs: this.#ownership.active.size + this.#ownership.parked.size,
+      attempts: this.#core.dispatcher.active,
+      survey,
+      surveyError,
+    });
+  }
+
+  /**
+   * Deletes runs that ended longer ago, with all their history: never one that has not ended, nor one whose parent or
+   * child has not. See also the option `retention`.
+   *
+   * @returns How many.
+   * @throws {WeftlineError} `DURATION_INVALID`, and whatever storage fails with.
+   */
+  async prune({ olderThan }: { readonly olderThan: Duration }): Promise<number> {
+    const keepMs = durationMs(olderThan, "olderThan of prune()");
+    await this.#open("prune with it");
+    return this.#retention.prune(keepMs);
   }
 
   /** Listens to an event. @returns A function that ends it. */
@@ -190,8 +262,19 @@ export class Engine {
     else if (this.#isRunning) this.#ownership.onHint({ topic: "runs", ids: [run.id] });
   }
 
+  #makeLease(): EngineLease {
+    const { storage, engineId, registered, leaseMs, maxBlockedMs, clock } = this.#settings;
+    const definitions = registered.map(({ hash }) => hash);
+    return new EngineLease({
+      ...{ storage, engineId, definitions, leaseMs, maxBlockedMs, clock },
+      log: this.#log,
+      onLost: () => this.#ownership.lose(),
+      onHeldAgain: () => this.#core.dispatcher.goOn(),
+    });
+  }
+
   #makeCore(): EngineCore {
-    const { engineId, clock, random, newId, limits, resources, graceMs, concurrency } = this.#settings;
+    const { engineId, clock, random, newId, limits, resources, graceMs, concurrency, quarantineAfter } = this.#settings;
     const breather = new Breather(clock);
     const log = this.#log;
     return {
@@ -207,10 +290,12 @@ export class Engine {
       storage: this.#storage,
       children: this.#makeChildren(),
       journal: new Journal({ storage: this.#storage, engineId, clock, log, breather }),
-      dispatcher: new Dispatcher(concurrency, breather),
+      dispatcher: new Dispatcher(concurrency, breather, this.#lease.isHeld),
+      quarantineAfter,
       lookForSignals: () => this.#ownership.onHint({ topic: "inbox", ids: [] }),
       runWaits: (run, wakeAt) => this.#ownership.park(run, wakeAt),
-      runFinished: (run) => this.#letGo(run),
+      runTrusted: (run) => this.#ownership.trusted(run),
+      runFinished: (run) => this.#finished(run),
       runLost: (run) => this.#letGo(run),
       runRejected: (run, values) => this.#runRejected(run, values),
     };
@@ -226,14 +311,15 @@ export class Engine {
       newRun: (pipeline, params, options) => this.#newRun(pipeline, params, options, undefined),
       create: async (run) => {
         const result = await this.#creator.create(run);
-        if (result.kind === "created") this.#created(result.run);
+        if (result.kind === "created" || (result.kind === "existing" && result.run.id === run.id))
+          this.#created(result.run);
       },
       adopt: (run) => {
         const isOurs = run.owner === this.id && run.epoch === 1;
         if (run.owner === undefined || (isOurs && !this.#ownership.has(run.id))) this.#created(run);
       },
       endOf: (id) => this.#endOf(id),
-      resultOf: async (run, pipeline) => encode(await readResult(this.#storage, run, pipeline), "output", limits),
+      resultOf: async (end, pipeline) => encode(await readResult(this.#storage, end, pipeline), "output", limits),
       claim: () => this.#ownership.claim(),
       later: (again) => this.#ownership.later(again),
     });
@@ -287,11 +373,12 @@ export class Engine {
     await this.#open("start it");
     try {
       await this.#startExecutors();
-      await this.#storage.renewLease(this.id, ENDLESS_LEASE_MS);
+      await this.#lease.take();
       await this.schedules.register();
       this.#unlisten = await this.#storage.listen?.((hint) => this.#onHint(hint));
       this.#isRunning = true;
       await this.#ownership.claim();
+      this.#startRetention();
       await this.#settings.scheduler.start({
         clock: this.#settings.clock,
         log: this.#log,
@@ -301,7 +388,16 @@ export class Engine {
     } catch (error) {
       this.#isRunning = false;
       await this.#unlisten?.();
+      await this.#lease.stop();
       throw error;
+    }
+  }
+
+  #startRetention(): void {
+    const { retentionMs } = this.#settings;
+    if (retentionMs !== undefined) this.#retention.start(retentionMs);
+    else if (this.#storage.supports.durable) {
+      this.#log.warn({}, "finished runs are kept for ever, as retention is off; delete them with engine.prune()");
     }
   }
 
@@ -345,6 +441,7 @@ export class Engine {
     const { scheduler } = this.#settings;
     const { dispatcher, journal } = this.#core;
     await this.#attempt("stop the scheduler", () => scheduler.stop());
+    await this.#retention.stop();
     await this.#ownership.close();
     const idle = dispatcher.close();
     if (!(await this.#settlesWithin(idle, graceMs))) {
@@ -361,7 +458,7 @@ export class Engine {
     for (const entry of this.#byId.values()) entry.close();
     await this.#stopExecutors(); // before others may start what these still run
     await this.#attempt("end the subscription to storage", async () => this.#unlisten?.());
-    await this.#attempt("release the lease", () => this.#storage.releaseLease(this.id));
+    await this.#attempt("release the lease", () => this.#lease.release());
   }
 
   /** A step of stopping that fails must not keep the next ones from being made. */
@@ -426,9 +523,14 @@ export class Engine {
     };
   }
 
-  async #endOf(id: string): Promise<RunRecord> {
+  async #endOf(id: string): Promise<RunEnd> {
     await this.#open("wait for a run");
     return this.#ends.of(id);
+  }
+
+  #finished(run: ActiveRun): void {
+    this.#ends.ended({ record: run.lastRecord, run });
+    this.#letGo(run);
   }
 
   /** Whoever waits for the run's end looks now: it is there, or has to be asked of its new owner. */
@@ -442,6 +544,13 @@ export class Engine {
   #runRejected(run: ActiveRun, values: readonly RejectedValue[]): void {
     reloadRejected(run, values, this.#ownership, this.#core);
   }
+}
+
+function noHostTransactions(): WeftlineError {
+  return new WeftlineError(
+    "TRANSACTION_INVALID",
+    "this storage cannot join a transaction of the host. Leave out tx, or use a storage in the same database, such as postgresStorage().",
+  );
 }
 
 /** Made when it is read: a store that knows the definition does not read the graph of a pipeline of any size. */

@@ -14,7 +14,7 @@ export interface TaskFailure {
 
 const MAX_FAILURES_SHOWN = 5;
 
-/** What `result()` throws for a run that failed: which tasks, how often they were tried, and why. */
+/** What `result()` throws for a run that failed, or was quarantined: which tasks, how often they were tried, and why. */
 export class RunFailedError extends WeftlineError {
   override readonly name: string = "RunFailedError";
   readonly runId: string;
@@ -23,10 +23,11 @@ export class RunFailedError extends WeftlineError {
   readonly failures: readonly TaskFailure[];
 
   constructor(run: Pick<RunRecord, "id" | "pipeline" | "error">, failures: readonly TaskFailure[]) {
-    const what = `run ${run.id} of pipeline "${run.pipeline}" failed${run.error ? ` (${run.error.message})` : ""}`;
+    const isQuarantined = run.error?.code === "RUN_QUARANTINED";
+    const what = `run ${run.id} of pipeline "${run.pipeline}" ${isQuarantined ? "was quarantined" : "failed"}${run.error ? ` (${run.error.message})` : ""}`;
     const remedy = `Mend the cause, then go on from the point of failure with engine.runs.resume("${run.id}").`;
     super(
-      "RUN_FAILED",
+      isQuarantined ? "RUN_QUARANTINED" : "RUN_FAILED",
       `${[what, ...describeFailures(failures)].join("\n  ")}${failures.length > 0 ? "\n" : ". "}${remedy}`,
     );
     this.runId = run.id;

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import type { Builder } from "../define/builder.js";
 import type { PipelineOptions } from "../define/options.js";
 import { type Pipeline, pipeline } from "../define/pipeline.js";
@@ -8,6 +7,7 @@ import { startedEngine, testEngine } from "../test-support/engines.js";
 import { aborted } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import type { EngineOptions } from "./engine-options.js";
 
 leavesNothingBehind();
@@ -407,7 +407,7 @@ describe("runs.explain(run)", () => {
   });
 
   it("another engine's run, of which what runs is said to run", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const work = pipeline("work", (p) => {
       p.task("runs", hang);
       p.map("each", { over: [1, 2] }, hang);
@@ -488,7 +488,7 @@ describe("runs.explain(run)", () => {
   });
 
   it("needs the version of the pipeline the run was made with", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const work = (count: number) =>
       pipeline("work", (p) => {
         for (let n = 0; n < count; n++) p.task(`t${n}`, () => n);

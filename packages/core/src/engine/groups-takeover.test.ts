@@ -1,14 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Storage } from "../contracts/storage.js";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import type { Pipeline } from "../define/pipeline.js";
 import { SkipTask } from "../execute/signals.js";
 import { startedEngine, stopNow } from "../test-support/engines.js";
 import { FaultyStorage } from "../test-support/faulty-storage.js";
-import { settled } from "../test-support/manual-clock.js";
+import { turnsOfLoop } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
 import { type Attempted, type RandomNode, randomNodes, randomPipelineOf } from "../test-support/random-groups.js";
+import { testStorage, timesOnStorage } from "../test-support/storages.js";
 import type { Engine } from "./engine.js";
 import { taskName } from "./errors.js";
 
@@ -24,7 +24,7 @@ class World {
   readonly attempt = async ({ name, doing, turns, signal }: Attempted): Promise<void> => {
     for (let turn = 0; turn < turns; turn++) {
       signal.throwIfAborted();
-      await settled(1);
+      await turnsOfLoop(1);
     }
     signal.throwIfAborted();
     if (!this.isMended) this.#misbehave(name, doing);
@@ -49,7 +49,7 @@ async function endOf(engine: Engine, runId: string, work: Pipeline<never, unknow
   for (let turn = 0; turn < 5_000; turn++) {
     const { status } = await engine.runs.get(runId);
     if (["succeeded", "failed", "cancelled"].includes(status)) return readEnd(engine, runId);
-    await settled(1);
+    await turnsOfLoop(1);
   }
   const explanation = JSON.stringify(await engine.runs.explain(runId), null, 1);
   throw new Error(`the run does not end: ${explanation}\n${JSON.stringify({ tasks: work.taskIds, done: world.done })}`);
@@ -70,14 +70,14 @@ async function undisturbed(nodes: readonly RandomNode[], isSteady: boolean): Pro
   const world = new World();
   world.isSteady = isSteady;
   const work = randomPipelineOf(nodes, world.attempt);
-  const engine = await started(work, memoryStorage());
+  const engine = await started(work, testStorage());
   const run = await engine.trigger(work);
   const end = await endOf(engine, run.id, work as never, world);
   await stopNow(engine, undefined);
   return end;
 }
 
-const RUNS = 120;
+const RUNS = timesOnStorage(120);
 
 const interruptions = fc.array(fc.nat({ max: 14 }), { minLength: 1, maxLength: 4 });
 
@@ -88,11 +88,11 @@ describe("a run of groups and mapped groups at a random moment", () => {
         const expected = await undisturbed(nodes, false);
         const world = new World();
         const work = randomPipelineOf(nodes, world.attempt);
-        const storage = memoryStorage();
+        const storage = testStorage();
         let engine = await started(work, storage);
         const run = await engine.trigger(work);
         for (const turns of moments) {
-          await settled(turns);
+          await turnsOfLoop(turns);
           await engine.stop({ grace: 0 });
           engine = await started(work, storage);
         }
@@ -111,11 +111,11 @@ describe("a run of groups and mapped groups at a random moment", () => {
         const world = new World();
         world.isSteady = true;
         const work = randomPipelineOf(nodes, world.attempt);
-        const storage = memoryStorage();
+        const storage = testStorage();
         const engines = [await started(work, storage)];
         const run = await engines[0]!.trigger(work);
         for (const turns of moments) {
-          await settled(turns);
+          await turnsOfLoop(turns);
           await storage.releaseLease(engines.at(-1)!.id);
           engines.push(await started(work, FaultyStorage.sharing(storage)));
         }
@@ -132,10 +132,10 @@ describe("a run of groups and mapped groups at a random moment", () => {
       fc.asyncProperty(randomNodes, fc.nat({ max: 14 }), fc.boolean(), async (nodes, turns, isCancelled) => {
         const world = new World();
         const work = randomPipelineOf(nodes, world.attempt);
-        const storage = memoryStorage();
+        const storage = testStorage();
         let engine = await started(work, storage);
         const run = await engine.trigger(work);
-        await settled(turns);
+        await turnsOfLoop(turns);
         if (isCancelled) await run.cancel();
         await endOf(engine, run.id, work as never, world);
         if ((await run.status()) !== "succeeded") {
@@ -144,7 +144,7 @@ describe("a run of groups and mapped groups at a random moment", () => {
           world.isMended = true;
           world.done.length = 0;
           await engine.runs.resume(run.id);
-          await settled(turns);
+          await turnsOfLoop(turns);
           await engine.stop({ grace: 0 });
           engine = await started(work, storage);
           const { status, tasks } = await endOf(engine, run.id, work as never, world);

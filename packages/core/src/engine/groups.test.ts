@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import type { Builder } from "../define/builder.js";
 import type { ResultNodes } from "../define/handles.js";
 import { type Pipeline, pipeline } from "../define/pipeline.js";
@@ -10,6 +9,7 @@ import { aborted, gate, Meter, noted } from "../test-support/gates.js";
 import { attempts, statuses } from "../test-support/history.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import type { Engine } from "./engine.js";
 
 leavesNothingBehind();
@@ -438,7 +438,7 @@ describe("a group's retry", () => {
 
   it("goes on under the next engine, with the same budget and at the same moment", async () => {
     const clock = new ManualClock();
-    const storage = memoryStorage();
+    const storage = testStorage();
     let calls = 0;
     const work = pipeline("work", (p) => {
       p.group("g", { retry }, (g) => void g.task("a", () => broken(calls++)));
@@ -552,7 +552,7 @@ describe("a group's timeout", () => {
       ...{ ok: "succeeded", "ok.sleep": "succeeded" },
     });
     expect(await errorOf(engine, run.id, "g")).toMatchObject({ code: "TASK_TIMEOUT" });
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.workTimers).toBe(0);
   });
 });
 
@@ -680,7 +680,7 @@ describe("a rerun", () => {
 
 describe("taking over", () => {
   it("a group goes on where it was", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const log: string[] = [];
     let hang = true;
     const work = pipeline("work", (p) => {
@@ -706,7 +706,7 @@ describe("taking over", () => {
   });
 
   it("F151 a group whose first flush was refused goes on, and fails by the task whose value it was", async () => {
-    const real = memoryStorage();
+    const real = testStorage();
     const storage = new FaultyStorage(real);
     const open = gate();
     const log: string[] = [];

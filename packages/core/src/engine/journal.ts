@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.js";
+import type { Clock, EpochMs } from "../clock.js";
 import type { CommitOutcome, Flush, RejectedValue, RunChanges, Storage } from "../contracts/storage.js";
 import type { Logger } from "../logger.js";
 import type { Breather } from "./breather.js";
@@ -19,15 +19,27 @@ export interface Journaled {
 }
 
 export interface JournalOptions {
-  readonly storage: Pick<Storage, "commit">;
+  readonly storage: Pick<Storage, "commit" | "supports">;
   readonly engineId: string;
   readonly clock: Clock;
   readonly log: Logger;
   readonly breather: Breather;
 }
 
+/** What `health()` says of the way to storage. */
+export interface JournalFacts {
+  /** When storage last confirmed a flush; `undefined`: there was none so far. */
+  readonly lastWriteAt: EpochMs | undefined;
+  /** Since when it has not confirmed the one in the air although that was sent again; `undefined`: all is well. */
+  readonly failingSince: EpochMs | undefined;
+  readonly failure: unknown;
+}
+
 const FIRST_RESEND_MS = 50;
 const MAX_RESEND_MS = 5_000;
+/** A flush is closed when it holds so much: a store has its limits, and others wait for the same reply. */
+const MAX_FLUSH_RECORDS = 20_000;
+const MAX_FLUSH_LENGTH = 32 * 2 ** 20;
 
 /**
  * The one way to storage for everything that happens in runs: a group commit. While a flush is in the air, the changes
@@ -42,10 +54,22 @@ export class Journal {
   readonly #later = new Set<Journaled>();
   #halted = false;
   #flushes = 0;
+  #lastWriteAt: EpochMs | undefined;
+  #failingSince: EpochMs | undefined;
+  #failure: unknown;
   #stopWaiting: () => void = () => {};
 
   constructor(options: JournalOptions) {
     this.#options = options;
+  }
+
+  get facts(): JournalFacts {
+    return { lastWriteAt: this.#lastWriteAt, failingSince: this.#failingSince, failure: this.#failure };
+  }
+
+  /** Storage does not confirm what it is sent: this is no time to take on more. */
+  get isFailing(): boolean {
+    return this.#failingSince !== undefined;
   }
 
   /** The run has changes that others wait for: flush as soon as possible. */
@@ -91,25 +115,52 @@ export class Journal {
   }
 
   async #drain(): Promise<void> {
-    await Promise.resolve(); // everything that happens in the same synchronous step goes into one flush
+    await this.#gather();
     while (this.#dirty.size > 0 && !this.#halted) {
       const runs = this.#dirty;
       this.#dirty = new Set();
       await this.#flush(runs);
       if (this.#options.breather.isDue()) await new Promise<void>((goOn) => this.#options.breather.pause(goOn));
+      else if (this.#options.storage.supports.durable) await this.#gather();
     }
     if (this.#halted) this.#dirty.clear();
     this.#draining = undefined;
   }
 
+  /**
+   * Everything that happens in the same synchronous step goes into one flush. Where a flush costs a round trip or a
+   * write to the disk, so does whatever this turn of the event loop still brings, such as the ends of short tasks.
+   */
+  #gather(): Promise<void> {
+    const { storage, clock } = this.#options;
+    return storage.supports.durable ? new Promise((goOn) => clock.afterTurn(goOn)) : Promise.resolve();
+  }
+
+  /** What is flushed now; runs that find no room any more wait for the next flush. */
+  #collect(runs: Iterable<Journaled>): Map<Journaled, RunChanges> {
+    const open = new Map<Journaled, RunChanges>();
+    let records = 0;
+    let length = 0;
+    for (const run of runs) {
+      if (records > MAX_FLUSH_RECORDS || length > MAX_FLUSH_LENGTH) {
+        this.#dirty.add(run);
+        continue;
+      }
+      const changes = run.collect();
+      if (changes === undefined) {
+        run.confirmed();
+        continue;
+      }
+      open.set(run, changes);
+      records += 1 + changes.tasks.length + changes.attempts.length + changes.logs.length + changes.metrics.length;
+      length += lengthOf(changes);
+    }
+    return open;
+  }
+
   async #flush(runs: Iterable<Journaled>): Promise<void> {
     const { engineId } = this.#options;
-    let open = new Map<Journaled, RunChanges>();
-    for (const run of runs) {
-      const changes = run.collect();
-      if (changes) open.set(run, changes);
-      else run.confirmed();
-    }
+    let open = this.#collect(runs);
     while (open.size > 0 && !this.#halted) {
       const flush: Flush = { id: `${engineId}/${++this.#flushes}`, engineId, runs: [...open.values()] };
       const outcome = await this.#send(flush);
@@ -129,15 +180,34 @@ export class Journal {
       const outcome = await storage
         .commit(flush)
         .catch((cause: unknown): CommitOutcome => ({ kind: "unknown", cause }));
-      if (outcome.kind === "ok") return outcome;
+      if (outcome.kind === "ok") {
+        this.#succeeded();
+        return outcome;
+      }
       if (outcome.kind === "rejected" && namesAny(flush, outcome.values)) return outcome;
-      log.warn(
-        { flush: flush.id, runs: flush.runs.length, outcome },
-        "the store did not confirm a flush; sending it again",
-      );
+      // Once for each outage: `health()` tells for as long as it lasts.
+      if (this.#failingSince === undefined) {
+        log.warn(
+          { flush: flush.id, runs: flush.runs.length, outcome },
+          "the store did not confirm a flush; sending it again until it does",
+        );
+      }
+      this.#failed(outcome);
       await this.#wait(delay);
     }
     return undefined;
+  }
+
+  #succeeded(): void {
+    if (this.#failingSince !== undefined) this.#options.log.info({}, "the store confirms flushes again");
+    this.#lastWriteAt = this.#options.clock.now();
+    this.#failingSince = undefined;
+    this.#failure = undefined;
+  }
+
+  #failed(outcome: Exclude<CommitOutcome, { kind: "ok" }>): void {
+    this.#failingSince ??= this.#options.clock.now();
+    this.#failure = outcome.kind === "unknown" ? outcome.cause : outcome;
   }
 
   #wait(ms: number): Promise<void> {
@@ -150,6 +220,16 @@ export class Journal {
       };
     });
   }
+}
+
+/** Roughly how many characters it is to be sent: those parts that may be large. */
+function lengthOf({ tasks, artifacts, steps, logs }: RunChanges): number {
+  let length = 0;
+  for (const { output, list } of tasks) length += (output?.length ?? 0) + (list?.length ?? 0);
+  for (const { data } of artifacts) length += data.length;
+  for (const { output } of steps) length += output.length;
+  for (const { message, data } of logs) length += message.length + (data?.length ?? 0);
+  return length;
 }
 
 /** A rejection that names no run of the flush says nothing that could be acted on. */

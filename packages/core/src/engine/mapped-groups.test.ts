@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
 import { SkipTask } from "../execute/signals.js";
 import { startedEngine } from "../test-support/engines.js";
@@ -7,6 +6,7 @@ import { aborted, gate, Meter, noted } from "../test-support/gates.js";
 import { attempts, statuses } from "../test-support/history.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 
 leavesNothingBehind();
 
@@ -239,12 +239,12 @@ describe("its concurrency", () => {
     let tasks = 0;
     const work = pipeline("work", (p) => {
       p.group("each", { over: range(7), concurrency: 2 }, (g) => {
-        let done: () => void;
-        const first = g.task("first", () => {
-          void meter.during(() => new Promise<void>((resolve) => (done = resolve)));
+        const ends = new Map<number, () => void>();
+        const first = g.task("first", ({ item }) => {
+          void meter.during(() => new Promise<void>((resolve) => ends.set(item, resolve)));
         });
         const twice = ["x", "y"].map((id) => g.task(id, { after: [first] }, () => settled(2).then(() => tasks++)));
-        g.task("last", { after: twice }, () => done());
+        g.task("last", { after: twice }, ({ item }) => ends.get(item)!());
       });
     });
     const engine = await startedEngine({ pipelines: [work] });
@@ -287,7 +287,7 @@ describe("its concurrency", () => {
   });
 
   it("is kept by the next engine", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const meter = new Meter();
     const work = pipeline("work", (p) => {
       p.group("each", { over: range(6), concurrency: 2 }, (g) => {
@@ -339,7 +339,7 @@ describe("its retry", () => {
   });
 
   it("of an inner item keeps what its neighbours in the same list did", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const clock = new ManualClock();
     let fails = 1;
     const calls: string[] = [];
@@ -494,7 +494,7 @@ describe("cancelling in a mapped group", () => {
 
 describe("a list that is expanded anew after a retry or a rerun", () => {
   it("has nothing of what stood there before, under the next engine neither", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const calls: string[] = [];
     let hang = false;
     const work = pipeline("work", (p) => {

@@ -1,11 +1,11 @@
 import * as v from "valibot";
 import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
 import { startedEngine, testEngine } from "../test-support/engines.js";
 import { aborted, gate, Meter } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import { finishing, lasting } from "../test-support/virtual-time.js";
 import type { Engine } from "./engine.js";
 
@@ -102,7 +102,7 @@ describe("maxActiveRuns", () => {
 
   it("holds over two engines on one storage, in the order of all runs", async () => {
     const clock = new ManualClock();
-    const storage = memoryStorage();
+    const storage = testStorage();
     const meter = new Meter();
     const work = pipeline("work", { maxActiveRuns: 3 }, (p) => {
       const first = p.task("first", () => meter.during(() => lasting(clock, 5)));
@@ -121,7 +121,7 @@ describe("maxActiveRuns", () => {
   });
 
   it("is freed by an engine that stops, and its runs go on elsewhere before those that wait", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const { work, order, end } = limited(1);
     const first = await startedEngine({ pipelines: [work], storage });
     for (const name of ["a", "b"]) await first.trigger(work, { name });

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
 import { startedEngine, testEngine } from "../test-support/engines.js";
 import { aborted, gate } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import type { Engine } from "./engine.js";
 import type { CancelOptions } from "./runs.js";
 
@@ -200,7 +200,7 @@ describe("F132 a cancellation", () => {
     await run.cancel({ task: "places" });
     await settled();
     expect(await run.status()).toBe("failed");
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.workTimers).toBe(0);
   });
 });
 
@@ -226,7 +226,7 @@ describe("engine.trigger()", () => {
     await run.cancel();
     await settled();
     expect(await run.status()).toBe("cancelled");
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.workTimers).toBe(0);
   });
 
   it("keeps tags, for tasks and for lists", async () => {
@@ -252,7 +252,7 @@ describe("engine.trigger()", () => {
 
 describe("runs.graph()", () => {
   it("is the one the run ran with, also on an engine that has another version of the pipeline or none", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const version = (ids: readonly string[]) =>
       pipeline("work", { title: ids.join() }, (p) => {
         for (const id of ids) p.task(id, () => 1);

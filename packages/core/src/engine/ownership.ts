@@ -1,24 +1,18 @@
-import type { EpochMs } from "../clock.js";
-import { isRunFinished, type RunMessage, type RunRecord, type TaskRecord } from "../contracts/records.js";
-import type { Storage, StorageHint } from "../contracts/storage.js";
-import { restore } from "../run/restore.js";
-import { RunState } from "../run/state.js";
-import { decode } from "../values/codec.js";
+import { isRunFinished, type RunMessage, type RunRecord } from "../contracts/records.js";
+import type { ClaimRequest, Look, Storage, StorageHint } from "../contracts/storage.js";
 import { ActiveRun } from "./active-run.js";
 import type { EngineCore } from "./engine-core.js";
-import { Outputs } from "./outputs.js";
 import { everyRecord } from "./paging.js";
 import { ParkedRuns } from "./parked-runs.js";
+import { Probation } from "./probation.js";
 import type { RegisteredPipeline } from "./registry.js";
-import type { RunParts } from "./run-parts.js";
-import { RunSteps } from "./run-steps.js";
+import { freshRun, type LoadedRun, loadRun, loadRuns } from "./run-loader.js";
 
-const CLAIM_LIMIT = 100;
+const CLAIM_LIMIT = 200;
 /** After storage failed to answer, it is asked again this much later. */
 const RETRY_MS = 1_000;
-
-/** What is known of a run's tasks. */
-type LoadedRun = Pick<RunParts, "state" | "outputs" | "steps">;
+/** Engines that look at the same storage drift apart: each waits up to this part of its poll longer, by chance. */
+const POLL_JITTER = 0.2;
 
 /** A run taken up once more, with the messages that still wait for it. */
 export interface RunAgain {
@@ -26,35 +20,62 @@ export interface RunAgain {
   readonly messages: readonly RunMessage[];
 }
 
+export interface OwnershipOptions {
+  readonly core: EngineCore;
+  readonly storage: Storage;
+  /** By definition hash. */
+  readonly entries: ReadonlyMap<string, RegisteredPipeline>;
+  /** How often a storage that others use too is looked into, in milliseconds. */
+  readonly pollMs: number;
+  /** The store's clock showed the first moment when the engine's showed the second. */
+  readonly onStoreClock: (storeNow: number, at: number) => void;
+  /** Runs of ours that are not in memory have ended, or are somebody else's by now. */
+  readonly onGone: (runIds: readonly string[]) => void;
+}
+
+interface Claimed {
+  readonly record: RunRecord;
+  readonly entry: RegisteredPipeline;
+  readonly pipeline: RegisteredPipeline["pipeline"];
+}
+
 /** Which runs this engine owns: takes new ones up, delivers their messages, and lets finished ones go. */
 export class Ownership {
   readonly active = new Map<string, ActiveRun>();
   readonly parked: ParkedRuns;
+  readonly #options: OwnershipOptions;
   readonly #core: EngineCore;
   readonly #storage: Storage;
-  /** By definition hash. */
   readonly #entries: ReadonlyMap<string, RegisteredPipeline>;
-  /** Claimed and not yet taken up. */
-  #claimed: RunRecord[] = [];
+  readonly #probation: Probation;
+  /** Claimed and not yet taken up, by id. */
+  readonly #claimed = new Map<string, RunRecord>();
   /** Parked before, and on their way back into memory. */
   readonly #unparking = new Set<string>();
   /** Timers of {@link later}. */
   readonly #retries = new Set<() => void>();
+  /** Rises when the lease is lost: what was asked for before concerns runs that are not ours any more. */
+  #term = 0;
+  /** A call was not answered that may have given us runs. */
+  #mayOwnMore = false;
   #claiming: Promise<void> | undefined;
   #claimAgain = false;
   #clearWake: (() => void) | undefined;
   #isClosed = false;
 
-  constructor(core: EngineCore, storage: Storage, entries: ReadonlyMap<string, RegisteredPipeline>) {
-    this.#core = core;
-    this.#storage = storage;
-    this.#entries = entries;
-    this.parked = new ParkedRuns(core.clock, (ids) => this.#inBackground(this.#unpark(ids)));
+  constructor(options: OwnershipOptions) {
+    this.#options = options;
+    this.#core = options.core;
+    this.#storage = options.storage;
+    this.#entries = options.entries;
+    const { clock, quarantineAfter } = options.core;
+    this.parked = new ParkedRuns(clock, (ids) => this.#inBackground(this.#unpark(ids)));
+    this.#probation = new Probation(clock, quarantineAfter, () => this.#inBackground(this.claim()));
   }
 
   /** Whether a run is this engine's, in memory or not. */
   has(runId: string): boolean {
-    return this.active.has(runId) || this.parked.has(runId) || this.#unparking.has(runId);
+    return this.active.has(runId) || this.parked.has(runId) || this.#unparking.has(runId) || this.#claimed.has(runId);
   }
 
   /** Looks for runs that are due and takes them up; settles when there are no more. Asking again meanwhile looks once more. */
@@ -68,19 +89,50 @@ export class Ownership {
     return this.#claiming;
   }
 
+  /** Claims one run, whatever is due. @returns Nothing when somebody owns it, or it has ended. */
+  async claimOne(runId: string): Promise<RunRecord | undefined> {
+    const [record] = await this.#storage.claimRuns({ ...this.#claimRequest(), runId, limit: 1, suspects: 1 });
+    return record;
+  }
+
   /** Takes up a run that was created as ours. */
   own(record: RunRecord): void {
+    if (this.has(record.id) || this.#isClosed) return;
     const entry = this.#entries.get(record.definition)!;
-    const state = new RunState(entry.pipeline.plan);
-    this.#activate(entry, record, { state, outputs: new Outputs(state), steps: new RunSteps(state) }).begin([]);
+    this.#activate(entry, record, freshRun(entry.pipeline)).begin([]);
+  }
+
+  /** Takes up a run that was claimed as ours by other means. */
+  async adopt(record: RunRecord): Promise<void> {
+    this.#claimed.set(record.id, record);
+    await this.#takeUpClaimed();
+  }
+
+  /** Runs may be ours without our knowing, as an answer was lost: storage is asked which. */
+  mayOwnMore(): void {
+    this.#mayOwnMore = true;
+    this.#wakeIn(RETRY_MS);
+  }
+
+  /** The lease had run out: nothing is ours any more. What nobody else has taken is taken up again. */
+  lose(): void {
+    this.#term++;
+    this.#probation.close();
+    this.#claimed.clear();
+    const elsewhere = [...this.parked.leaveAll(), ...this.#unparking];
+    this.#unparking.clear();
+    for (const run of [...this.active.values()]) run.fenced();
+    this.#options.onGone(elsewhere);
+    if (!this.#isClosed) this.#inBackground(this.claim());
   }
 
   /** A run that only waits need not stay in memory. */
-  park(run: ActiveRun, wakeAt: EpochMs | undefined): void {
+  park(run: ActiveRun, wakeAt: number | undefined): void {
     if (this.#isClosed || !this.parked.isWorthIt(wakeAt) || this.active.get(run.id) !== run) return;
     run.close();
     this.active.delete(run.id);
     this.parked.park(run.id, wakeAt, run.applied);
+    this.#probation.over(run.id);
   }
 
   onHint({ topic, ids }: StorageHint): void {
@@ -100,7 +152,7 @@ export class Ownership {
 
   /** Runs that only waited have something to do: they are read from storage again, some at a time. */
   async #unpark(ids: readonly string[]): Promise<void> {
-    const parked = ids.filter((id) => this.parked.has(id));
+    const parked = [...new Set(ids)].filter((id) => this.parked.has(id));
     for (const id of parked) this.#unparking.add(id);
     for (const id of parked) this.parked.leave(id);
     for (let first = 0; first < parked.length && !this.#isClosed; first += CLAIM_LIMIT) {
@@ -109,26 +161,42 @@ export class Ownership {
   }
 
   async #takeUpParked(ids: readonly string[]): Promise<void> {
-    const runs = new Map<string, ActiveRun>();
+    const term = this.#term;
+    const runs: ActiveRun[] = [];
     try {
-      for (const id of ids) {
-        const record = await this.#storage.getRun(id);
-        if (record?.owner !== this.#core.engineId || isRunFinished(record.status)) this.#unparking.delete(id);
-        else if (!this.active.has(id)) runs.set(id, await this.#takeUp(record));
+      for await (const { item, loaded, error } of loadRuns(this.#storage, await this.#stillOurs(ids))) {
+        if (loaded === undefined) throw error;
+        if (this.#term === term) runs.push(this.#activate(item.entry, item.record, loaded));
       }
       // After loading, as with claimed runs: what is said from now on finds them in memory.
-      const inbox = await this.#storage.receive(this.#core.engineId);
-      for (const run of runs.values()) {
-        if (this.#isClosed) this.#drop(run);
-        else run.begin(inbox.filter((message) => message.runId === run.id));
+      const inbox = byRun(await this.#storage.receive(this.#core.engineId));
+      for (const run of runs) {
+        if (this.#isClosed || this.#term !== term) this.#drop(run);
+        else run.begin(inbox.get(run.id) ?? []);
       }
     } catch (error) {
       this.#core.log.warn({ runs: ids, error }, "runs that waited could not be read again; trying once more");
-      for (const run of runs.values()) this.#drop(run);
+      for (const run of runs) this.#drop(run);
       const left = this.#isClosed ? [] : ids.filter((id) => this.#unparking.has(id) && !this.active.has(id));
       for (const id of left) this.parked.park(id, this.#core.clock.now() + RETRY_MS);
     }
     for (const id of ids) this.#unparking.delete(id);
+  }
+
+  /** Of runs that were parked, those that are still to be gone on with here. */
+  async #stillOurs(ids: readonly string[]): Promise<readonly Claimed[]> {
+    const ours: Claimed[] = [];
+    for (const id of ids) {
+      const record = await this.#storage.getRun(id);
+      if (record?.owner !== this.#core.engineId || isRunFinished(record.status)) this.#gone(id);
+      else if (!this.active.has(id)) ours.push(this.#loadable(record));
+    }
+    return ours;
+  }
+
+  #gone(runId: string): void {
+    this.#unparking.delete(runId);
+    this.#options.onGone([runId]);
   }
 
   /** Lets go of a run that has not begun. */
@@ -139,6 +207,12 @@ export class Ownership {
 
   release(run: ActiveRun): void {
     if (this.active.get(run.id) === run) this.active.delete(run.id);
+    this.#probation.over(run.id);
+  }
+
+  /** A run under which engines had died makes progress. */
+  trusted(run: ActiveRun): void {
+    this.#probation.over(run.id);
   }
 
   /** Calls `again` after a while, unless the engine stops before. */
@@ -156,9 +230,11 @@ export class Ownership {
     this.#isClosed = true;
     for (const clear of this.#retries) clear();
     this.parked.close();
+    this.#probation.close();
     this.#clearWake?.();
     await this.#claiming?.catch(() => undefined);
     this.#clearWake?.();
+    this.#probation.close();
   }
 
   /** Reads a run of ours from storage again, as after a takeover. @returns `undefined` when it is not ours any more. */
@@ -173,27 +249,49 @@ export class Ownership {
     return { run, messages: inbox.filter((message) => message.runId === run.id) };
   }
 
+  // ---- Claiming
+
   async #claimAll(): Promise<void> {
     while (this.#claimAgain && !this.#isClosed) {
       this.#claimAgain = false;
+      if (this.#mayOwnMore) await this.#findOwned();
       await this.#takeUpClaimed(); // those that an earlier failure left behind
-      const definitions = [...this.#entries.keys()];
-      const { engineId, clock } = this.#core;
-      const request = { engineId, definitions, maxActiveRuns: this.#maxActiveRuns(), limit: CLAIM_LIMIT };
-      const claimed = await this.#storage.claimRuns({ ...request, now: clock.now() });
-      this.#claimed.push(...claimed);
-      await this.#takeUpClaimed();
-      if (claimed.length === CLAIM_LIMIT) this.#claimAgain = true;
-      if (!this.#claimAgain) await this.#armWake(); // somebody may ask again meanwhile
+      // While storage confirms nothing, whoever can go on with them may have them.
+      const claimed = this.#core.journal.isFailing ? 0 : await this.#claimSome();
+      if (claimed === CLAIM_LIMIT) this.#claimAgain = true;
+      if (!this.#claimAgain) await this.#look(); // somebody may ask again meanwhile
     }
   }
 
-  async #armWake(): Promise<void> {
-    if (this.#isClosed) return;
-    const now = this.#core.clock.now();
-    const wake = await this.#storage.nextWake(now);
-    const retry = this.#claimed.length > 0 ? now + RETRY_MS : undefined;
-    this.#wakeAt(retry === undefined ? wake : Math.min(retry, wake ?? retry));
+  async #claimSome(): Promise<number> {
+    const term = this.#term;
+    try {
+      const claimed = await this.#storage.claimRuns(this.#claimRequest());
+      if (this.#term !== term) return claimed.length; // they were given back with all others
+      for (const record of claimed) {
+        this.#claimed.set(record.id, record);
+        this.#probation.claimed(record);
+      }
+      await this.#takeUpClaimed();
+      return claimed.length;
+    } catch (error) {
+      this.#mayOwnMore = true;
+      throw error;
+    }
+  }
+
+  #claimRequest(): ClaimRequest {
+    const { engineId, clock } = this.#core;
+    const { suspectFrom, room } = this.#probation;
+    return {
+      engineId,
+      definitions: [...this.#entries.keys()],
+      maxActiveRuns: this.#maxActiveRuns(),
+      limit: CLAIM_LIMIT,
+      suspectFrom,
+      suspects: room,
+      now: clock.now(),
+    };
   }
 
   #maxActiveRuns(): Readonly<Record<string, number>> {
@@ -205,26 +303,47 @@ export class Ownership {
     return Object.fromEntries(limits);
   }
 
+  /** A lost answer must not leave a run with an owner that does not know of it. */
+  async #findOwned(): Promise<void> {
+    const term = this.#term;
+    const owned = everyRecord((page) => this.#storage.list("runs", { owner: this.#core.engineId }, page));
+    for await (const record of owned) {
+      if (this.#term === term && !this.has(record.id)) this.#claimed.set(record.id, record);
+    }
+    this.#mayOwnMore = false;
+  }
+
   /**
    * Claimed runs are ours whatever happens next: one that could not be loaded stays on the list until it can, and does
    * not hold up the others.
    */
   async #takeUpClaimed(): Promise<void> {
-    const runs: ActiveRun[] = [];
-    const left: RunRecord[] = [];
-    for (const record of this.#claimed) {
-      try {
-        runs.push(await this.#takeUp(record));
-      } catch (error) {
-        this.#core.log.error({ runId: record.id, error }, "a run could not be loaded; trying again");
-        left.push(record);
+    if (this.#claimed.size === 0) return;
+    const runs = new Map<string, ActiveRun>();
+    try {
+      const items = [...this.#claimed.values()].map((record) => this.#loadable(record));
+      for await (const { item, loaded, error } of loadRuns(this.#storage, items)) {
+        const { record, entry } = item;
+        if (loaded === undefined)
+          this.#core.log.error({ runId: record.id, error }, "a run could not be loaded; trying again");
+        else if (this.#claimed.has(record.id)) runs.set(record.id, this.#activate(entry, record, loaded));
       }
+      if (runs.size === 0) return;
+      // After loading and before beginning: a resume decides what there is to begin.
+      const inbox = byRun(await this.#storage.receive(this.#core.engineId));
+      for (const { record } of items) {
+        const run = runs.get(record.id);
+        if (run !== undefined && this.#claimed.delete(record.id)) run.begin(inbox.get(record.id) ?? []);
+      }
+    } catch (error) {
+      for (const run of runs.values()) if (this.#claimed.has(run.id)) this.#drop(run);
+      throw error;
     }
-    if (runs.length === 0) return;
-    // After loading and before beginning: a resume decides what there is to begin.
-    const inbox = await this.#storage.receive(this.#core.engineId);
-    this.#claimed = left;
-    for (const run of runs) run.begin(inbox.filter((message) => message.runId === run.id));
+  }
+
+  #loadable(record: RunRecord): Claimed {
+    const entry = this.#entries.get(record.definition)!;
+    return { record, entry, pipeline: entry.pipeline };
   }
 
   async #takeUp(record: RunRecord): Promise<ActiveRun> {
@@ -233,22 +352,8 @@ export class Ownership {
   }
 
   /** Where the tasks of a run stand, as storage has it. @param isOurs - False: another engine goes on with what runs. */
-  async load(record: RunRecord, entry: Pick<RegisteredPipeline, "pipeline">, isOurs = true): Promise<LoadedRun> {
-    const records: TaskRecord[] = [];
-    const pages = everyRecord((page) => this.#storage.loadRun(record.id, page));
-    for await (const task of pages) records.push(task);
-    const state = restore(entry.pipeline.plan, records, (branch) => String(decode(branch.output!)), isOurs);
-    const outputs = new Outputs(state);
-    for (const { output, position, index, generation } of records) {
-      const instance = output === undefined ? undefined : state.instanceAt(position, index);
-      // Records of what a list held before it was expanded anew may still be there.
-      if (instance !== undefined && generation === state.generationOf(instance)) outputs.set(instance, output);
-    }
-    const steps = new RunSteps(state);
-    for await (const step of everyRecord((page) => this.#storage.list("steps", { runId: record.id }, page))) {
-      steps.restore(step);
-    }
-    return { state, outputs, steps };
+  load(record: RunRecord, { pipeline }: Pick<RegisteredPipeline, "pipeline">, isOurs = true): Promise<LoadedRun> {
+    return loadRun(this.#storage, { record, pipeline }, isOurs);
   }
 
   #activate(entry: RegisteredPipeline, record: RunRecord, loaded: LoadedRun): ActiveRun {
@@ -258,10 +363,45 @@ export class Ownership {
     return run;
   }
 
+  // ---- Looking
+
+  /** Asks storage what there is to do, and when to ask again. What was said to runs of ours is handed on. */
+  async #look(): Promise<Look | undefined> {
+    if (this.#isClosed) return undefined;
+    const { engineId, clock } = this.#core;
+    const look = await this.#storage.look({ engineId, definitions: [...this.#entries.keys()], now: clock.now() });
+    this.#options.onStoreClock(look.storeNow, clock.now());
+    this.#armWake(clock.now(), look.nextWake);
+    if (look.messages) await this.deliver();
+    return look;
+  }
+
+  /** It is time to look again, by the clock. */
+  async #lookAgain(): Promise<void> {
+    if (this.#claiming !== undefined) return this.claim();
+    const look = await this.#look();
+    if (look?.claimable || this.#claimed.size > 0 || this.#mayOwnMore) await this.claim();
+  }
+
+  #armWake(now: number, nextWake: number | undefined): void {
+    const wakes = [nextWake, this.#claimed.size > 0 ? now + RETRY_MS : undefined, this.#nextPoll(now)];
+    this.#wakeAt(wakes.reduce((a, b) => (a === undefined ? b : b === undefined ? a : Math.min(a, b))));
+  }
+
+  /** Where others may change what is stored, hints are not enough. */
+  #nextPoll(now: number): number | undefined {
+    if (!this.#storage.supports.manyProcesses) return undefined;
+    return now + this.#options.pollMs * (1 + POLL_JITTER * this.#core.random());
+  }
+
+  #wakeIn(ms: number): void {
+    this.#wakeAt(this.#core.clock.now() + ms);
+  }
+
   #wakeAt(at: number | undefined): void {
     this.#clearWake?.();
     if (at === undefined || this.#isClosed) return;
-    this.#clearWake = this.#core.clock.timer(at, () => this.#inBackground(this.claim()));
+    this.#clearWake = this.#core.clock.timer(at, () => this.#inBackground(this.#lookAgain()));
   }
 
   /** Storage may fail at any time: what was asked for in the background is asked for again. */
@@ -269,7 +409,17 @@ export class Ownership {
     work.catch((error: unknown) => {
       if (this.#isClosed) return;
       this.#core.log.warn({ error }, "storage did not answer; asking again");
-      this.#wakeAt(this.#core.clock.now() + RETRY_MS);
+      this.#wakeIn(RETRY_MS);
     });
   }
+}
+
+function byRun(messages: readonly RunMessage[]): ReadonlyMap<string, readonly RunMessage[]> {
+  const runs = new Map<string, RunMessage[]>();
+  for (const message of messages) {
+    const own = runs.get(message.runId);
+    if (own === undefined) runs.set(message.runId, [message]);
+    else own.push(message);
+  }
+  return runs;
 }

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
 import { RecordingLogger, startedEngine } from "../test-support/engines.js";
 import { FaultyStorage, failsBefore } from "../test-support/faulty-storage.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import { takenOver } from "../test-support/takeover.js";
 import { ParkedRuns } from "./parked-runs.js";
 
@@ -24,7 +24,7 @@ function sleeper(ran: string[] = []) {
 function counted() {
   const faulty = new FaultyStorage();
   const count = { loads: 0 };
-  faulty.watch("loadRun", () => count.loads++);
+  faulty.watch("loadTasks", () => count.loads++);
   return { faulty, count };
 }
 
@@ -65,7 +65,7 @@ describe("a run that only waits", () => {
     for (let n = 0; n < 2_000; n++) await engine.trigger(work);
     await settled(20);
     expect((await engine.runs.list({ status: ["waiting"] }, { limit: 1_000 })).items).toHaveLength(1_000);
-    expect(clock.pendingTimers).toBe(1);
+    expect(clock.workTimers).toBe(1);
     await clock.advance(HOUR);
     await settled(200);
     expect(new Set(ran).size).toBe(2_000);
@@ -88,7 +88,7 @@ describe("a run that only waits", () => {
     for (const hours of [1, 2]) {
       await clock.advance(HOUR);
       expect(woke).toHaveLength(hours);
-      expect([await run.status(), clock.pendingTimers]).toEqual(["waiting", 1]);
+      expect([await run.status(), clock.workTimers]).toEqual(["waiting", 1]);
     }
     await clock.advance(HOUR);
     expect(await run.status()).toBe("succeeded");
@@ -127,13 +127,19 @@ describe("a run that only waits", () => {
     const engine = await startedEngine({ pipelines: [work], clock, storage: faulty.storage });
     const run = await engine.trigger(work);
     await settled();
-    const letGo = faulty.hold("loadRun");
-    await engine.runs.pause(run.id);
-    await run.signal("a", 1);
-    await run.signal("b", 2);
-    await engine.runs.unpause(run.id);
+    const letGo = faulty.hold("loadTasks");
+    const said: Promise<unknown>[] = [];
+    for (const say of [
+      () => engine.runs.pause(run.id),
+      () => run.signal("a", 1),
+      () => run.signal("b", 2),
+      () => engine.runs.unpause(run.id),
+    ]) {
+      said.push(say());
+      await settled();
+    }
     letGo();
-    await settled();
+    await Promise.all(said);
     expect(await run.result()).toEqual({ a: 1, b: 2 });
   });
 
@@ -153,7 +159,7 @@ describe("a run that only waits", () => {
     await settled();
     expect(await parked.status()).toBe("cancelled");
     expect(["cancelled", "succeeded"]).toContain(await loading.status());
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.workTimers).toBe(0);
   });
 
   it("is not read again for messages that it knows", async () => {
@@ -186,7 +192,7 @@ describe("a run that only waits", () => {
     const engine = await startedEngine({ pipelines: [work], clock, storage: faulty.storage, log });
     const run = await engine.trigger(work);
     await settled();
-    for (const method of ["getRun", "loadRun", "receive"] as const) faulty.once(method, failsBefore);
+    for (const method of ["getRun", "loadTasks", "receive"] as const) faulty.once(method, failsBefore);
     await clock.advance(HOUR + 5_000);
     expect(await run.status()).toBe("succeeded");
     expect(ran).toEqual([run.id]);
@@ -202,12 +208,12 @@ describe("a run that only waits", () => {
     const engine = await startedEngine({ ...options, storage: faulty.storage });
     const run = await engine.trigger(work);
     await settled();
-    const letGo = faulty.hold("loadRun");
+    const letGo = faulty.hold("loadTasks");
     await clock.advance(HOUR);
     await engine.stop();
     letGo();
     await settled();
-    expect([...ran, clock.pendingTimers]).toEqual([0]);
+    expect([...ran, clock.workTimers]).toEqual([0]);
     await startedEngine({ ...options, storage: faulty.inner });
     await settled();
     expect(ran).toEqual([run.id]);
@@ -215,7 +221,7 @@ describe("a run that only waits", () => {
 
   it("is left alone when it belongs to another engine by now", async () => {
     const clock = new ManualClock();
-    const storage = memoryStorage();
+    const storage = testStorage();
     const ran: string[] = [];
     const work = sleeper(ran);
     const options = { pipelines: [work], clock, storage };
@@ -230,16 +236,16 @@ describe("a run that only waits", () => {
 
   it("is in memory once when it comes back to the engine that parked it", async () => {
     const clock = new ManualClock();
-    const storage = memoryStorage();
+    const storage = testStorage();
     const ran: string[] = [];
     const work = sleeper(ran);
-    const options = { pipelines: [work], clock, storage };
+    const options = { pipelines: [work], clock, storage, poll: "10m" } as const;
     const first = await startedEngine(options);
     const run = await first.trigger(work);
     await settled();
     const second = await takenOver(first, options);
     await settled();
-    await storage.renewLease(first.id, Number.POSITIVE_INFINITY);
+    await storage.renewLease({ engineId: first.id, leaseMs: 3_600_000, isNew: false, definitions: [] });
     await second.stop();
     await settled();
     await clock.advance(HOUR);
@@ -249,7 +255,7 @@ describe("a run that only waits", () => {
 
   it("F89 F109 ends at a timeout of its run, or a retry of a task, in 60 days, on whichever engine", async () => {
     const clock = new ManualClock();
-    const storage = memoryStorage();
+    const storage = testStorage();
     const start = clock.now();
     const attempts: number[] = [];
     const work = pipeline("work", { timeout: "60d" }, (p) => {

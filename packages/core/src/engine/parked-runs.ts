@@ -21,6 +21,10 @@ export class ParkedRuns {
     this.#wakes = new WakeQueue(clock, (ids) => onWake(ids.filter((id) => this.#parked.has(id))));
   }
 
+  get size(): number {
+    return this.#parked.size;
+  }
+
   has(id: string): boolean {
     return this.#parked.has(id);
   }
@@ -44,6 +48,14 @@ export class ParkedRuns {
   leave(id: string): void {
     this.#parked.delete(id);
     this.#wakes.prune((sleeper) => this.#parked.has(sleeper));
+  }
+
+  /** None of them is ours any more. @returns Which they were. */
+  leaveAll(): readonly string[] {
+    const ids = [...this.#parked.keys()];
+    this.#parked.clear();
+    this.#wakes.prune(() => false);
+    return ids;
   }
 
   close(): void {

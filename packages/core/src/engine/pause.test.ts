@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
 import { startedEngine, testEngine } from "../test-support/engines.js";
 import { aborted, gate } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 
 leavesNothingBehind();
 
@@ -80,7 +80,7 @@ describe("a paused run", () => {
   });
 
   it("stays paused when another engine takes it over, and goes on there", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const ran: string[] = [];
     const work = pipeline("work", (p) => {
       const a = p.task("a", ({ attempt, signal }) => (attempt === 1 ? aborted(signal) : ran.push("a")));

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import type { TimeoutOptions } from "../define/options.js";
 import { pipeline } from "../define/pipeline.js";
 import { RetryAfter, SkipTask } from "../execute/signals.js";
@@ -7,6 +6,7 @@ import { startedEngine, stopNow } from "../test-support/engines.js";
 import { aborted, gate } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import { takenOver } from "../test-support/takeover.js";
 import type { Engine } from "./engine.js";
 
@@ -104,7 +104,7 @@ describe("p.poll", () => {
     await clock.advance(70_000);
     expect(await failure).toMatchObject({ failures: [{ error: { code: "TASK_TIMEOUT" } }] });
     expect(looks).toEqual([0, 30, 60]);
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.workTimers).toBe(0);
   });
 
   it("F89 may look for longer than 2^31-1 ms", async () => {
@@ -225,7 +225,7 @@ describe("p.poll", () => {
 
   it("F109 keeps its moments and its deadline when another engine takes the run over", async () => {
     const clock = new ManualClock();
-    const storage = memoryStorage();
+    const storage = testStorage();
     const { work, looks } = polling(clock, () => undefined, { timeout: "100s" });
     const options = { pipelines: [work], clock, storage };
     const first = await startedEngine(options);
@@ -244,7 +244,7 @@ describe("p.poll", () => {
 
   it("looks again at once when its engine stopped during a look", async () => {
     const clock = new ManualClock();
-    const storage = memoryStorage();
+    const storage = testStorage();
     const hung = gate();
     const { work, looks } = polling(clock, (look) => (look === 1 ? hung.passed : "found"));
     const first = await startedEngine({ pipelines: [work], clock, storage });

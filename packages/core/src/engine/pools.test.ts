@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
 import { startedEngine, testEngine } from "../test-support/engines.js";
 import { aborted, gate, Meter } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import { finishing, lasting } from "../test-support/virtual-time.js";
 import type { EngineOptions } from "./engine-options.js";
 
@@ -173,7 +173,7 @@ describe("a pool", () => {
   it("is each engine's own", async () => {
     const hold = gate();
     const work = pipeline("work", (p) => void p.task("t", { pool: "gpu" }, () => hold.passed));
-    const storage = memoryStorage();
+    const storage = testStorage();
     const engines = await Promise.all(
       range(2).map(() => startedEngine({ pipelines: [work], pools: { gpu: 1 }, storage })),
     );
@@ -278,7 +278,7 @@ describe("F134 slots come back", () => {
   });
 
   it("on another engine after this one stopped", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const work = pipeline("work", (p) => ({
       attempt: p.task("t", { pool: "gpu" }, async ({ attempt, signal }) => (attempt === 1 ? aborted(signal) : attempt)),
     }));
@@ -291,7 +291,7 @@ describe("F134 slots come back", () => {
   });
 
   it("when a run belongs to another engine meanwhile", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const hold = gate();
     const work = pipeline("work", (p) => void p.task("t", { pool: "gpu" }, () => hold.passed));
     const options = { pipelines: [work, probe(1)], pools: { gpu: 1 }, storage };
@@ -300,7 +300,7 @@ describe("F134 slots come back", () => {
     await settled();
     await storage.releaseLease(first.id);
     const second = await startedEngine(options);
-    await storage.renewLease(first.id, Number.POSITIVE_INFINITY);
+    await storage.renewLease({ engineId: first.id, leaseMs: 3_600_000, isNew: false, definitions: [] });
     hold.open();
     await settled();
     for (const engine of [first, second]) expect(await engine.run(probe(1))).toEqual({ free: "free" });

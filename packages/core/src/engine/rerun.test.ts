@@ -1,12 +1,12 @@
 import * as v from "valibot";
 import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import type { Builder } from "../define/builder.js";
 import { pipeline } from "../define/pipeline.js";
 import { startedEngine, testEngine } from "../test-support/engines.js";
 import { aborted, gate } from "../test-support/gates.js";
 import { settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import type { Engine } from "./engine.js";
 import type { RerunOptions } from "./runs.js";
 
@@ -240,7 +240,7 @@ describe("a rerun", () => {
   });
 
   it("refuses runs that there are not, that go on, or that another version made", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const hold = gate();
     const slow = pipeline("slow", (p) => void p.task("t", () => hold.passed));
     const other = pipeline("slow", (p) => void p.task("u", () => 1));
@@ -267,7 +267,7 @@ describe("a rerun", () => {
   });
 
   it("waits for an engine when nobody runs, and is carried out by the first that starts", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const first = await startedEngine({ pipelines: [work], storage });
     const run = await first.trigger(work, { n: 1 });
     await run.result();
@@ -281,7 +281,7 @@ describe("a rerun", () => {
   });
 
   it("F50 goes on in the same generation when another engine takes the run over", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     let isAgain = false;
     const calls: string[] = [];
     const slow = pipeline("slow", (p) => {

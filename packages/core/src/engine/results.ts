@@ -4,22 +4,30 @@ import type { Pipeline } from "../define/pipeline.js";
 import type { Plan } from "../define/plan.js";
 import { restore } from "../run/restore.js";
 import { decode, encodeList } from "../values/codec.js";
+import type { ActiveRun } from "./active-run.js";
 import { RunCancelledError, RunFailedError, type TaskFailure } from "./errors.js";
 import { Outputs } from "./outputs.js";
 import { everyRecord } from "./paging.js";
+import type { RunEnd } from "./run-ends.js";
 
 const MAX_FAILURES = 100;
 
 /**
- * The result of a finished run, read from its history: the outputs that the build function named.
+ * The result of a finished run: the outputs that the build function named, from memory where the run has just ended
+ * there, else from its history.
  *
  * @throws {RunFailedError} for a failed or quarantined run, {@link RunCancelledError} for a cancelled one.
  */
-export async function readResult(storage: Storage, run: RunRecord, pipeline: Pipeline): Promise<unknown> {
+export async function readResult(
+  storage: Storage,
+  { record: run, run: active }: RunEnd,
+  pipeline: Pipeline,
+): Promise<unknown> {
   if (run.status === "cancelled") throw new RunCancelledError(run);
   if (run.status !== "succeeded") throw new RunFailedError(run, await readFailures(storage, run.id, pipeline.plan));
   const { result } = pipeline.settings;
   if (result.size === 0) return undefined;
+  if (active !== undefined) return resultInMemory(active, result);
   if (pipeline.plan.hasGroups) return readGroupedResult(storage, run, pipeline);
   const outputs = await Promise.all(
     [...result].map(
@@ -29,10 +37,18 @@ export async function readResult(storage: Storage, run: RunRecord, pipeline: Pip
   return Object.fromEntries(outputs);
 }
 
+function resultInMemory(run: ActiveRun, result: Pipeline["settings"]["result"]): unknown {
+  const entries = [...result].map(([name, position]) => {
+    const output = run.outputOf(position);
+    return [name, output === undefined ? undefined : decode(output)] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
 /** Outputs of groups are put together from those of their tasks, as the engine does for tasks that read them. */
 async function readGroupedResult(storage: Storage, run: RunRecord, { plan, settings }: Pipeline): Promise<unknown> {
   const records: TaskRecord[] = [];
-  for await (const record of everyRecord((page) => storage.loadRun(run.id, page))) records.push(record);
+  for await (const record of everyRecord((page) => storage.loadTasks([run.id], page))) records.push(record);
   const state = restore(plan, records, (branch) => String(decode(branch.output!)));
   const outputs = new Outputs(state);
   for (const { output, position, index, generation } of records) {

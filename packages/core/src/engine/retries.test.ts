@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import type { RetryOptions } from "../define/options.js";
 import { pipeline } from "../define/pipeline.js";
 import { NonRetryableError, RetryAfter } from "../execute/signals.js";
@@ -9,6 +8,7 @@ import { FaultyStorage } from "../test-support/faulty-storage.js";
 import { aborted, gate, noted } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import type { Engine } from "./engine.js";
 import type { EngineOptions } from "./engine-options.js";
 
@@ -42,7 +42,7 @@ async function gapsOf(
   const result = run.result().catch((error: unknown) => error);
   await clock.advance(40 * 86_400_000);
   expect(await result).toMatchObject({ code: "RUN_FAILED" });
-  expect(clock.pendingTimers).toBe(0);
+  expect(clock.workTimers).toBe(0);
   return { gaps: gaps(), engine, runId: run.id };
 }
 
@@ -244,7 +244,7 @@ describe("timeouts", () => {
     await clock.advance(1);
     expect(await result).toMatchObject({ failures: [{ attempts: 2, error: { code: "TASK_TIMEOUT" } }] });
     expect(reasons).toMatchObject([{ code: "TASK_TIMEOUT" }, { code: "TASK_TIMEOUT" }]);
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.workTimers).toBe(0);
   });
 
   it("leave no timer behind when the attempt ends in time", async () => {
@@ -257,7 +257,7 @@ describe("timeouts", () => {
     const engine = await startedEngine({ pipelines: [work], clock });
     const run = await engine.trigger(work);
     await settled();
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.workTimers).toBe(0);
     end.open();
     await run.result();
   });
@@ -292,7 +292,7 @@ describe("timeouts", () => {
     expect(await run.status()).toBe("running");
     await clock.advance(1);
     expect(await result).toMatchObject({ failures: [{ attempts: 1, error: { code: "TASK_TIMEOUT" } }] });
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.workTimers).toBe(0);
   });
 
   it("over all attempts count while the task waits for a place", async () => {
@@ -350,7 +350,7 @@ describe("timeouts", () => {
     await resumed.result();
     expect(await engine.runs.get(run.id)).toMatchObject({ status: "succeeded", error: undefined });
     expect((await engine.runs.get(run.id)).deadlineAt).toBe(clock.now() + 3_600_000);
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.workTimers).toBe(0);
   });
 });
 
@@ -511,7 +511,7 @@ describe("resume()", () => {
   });
 
   it("refuses with RUN_ACTIVE, RUN_FINISHED, RUN_UNKNOWN and DAG_CHANGED", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const end = gate();
     const work = pipeline("work", (p) => void p.task("only", () => end.passed));
     const fails = pipeline("fails", (p) => {
@@ -582,7 +582,7 @@ describe("resume()", () => {
   });
 
   it("works on an engine that was not there when the run failed", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const calls: string[] = [];
     let isBroken = true;
     const work = pipeline("work", (p) => {

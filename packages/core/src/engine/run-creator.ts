@@ -1,5 +1,7 @@
+import type { Clock } from "../clock.js";
 import type { NewRun } from "../contracts/records.js";
-import type { CreateResult, Storage } from "../contracts/storage.js";
+import type { CreateResult, HostTransaction, Storage } from "../contracts/storage.js";
+import { WeftlineError } from "../errors.js";
 
 interface Waiting {
   readonly run: NewRun;
@@ -7,13 +9,24 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** Creates runs in storage; those asked for in the same step go in one call. */
+/** Pauses before a request whose answer was lost is made again, in milliseconds. */
+const RETRY_PAUSES_MS = [50, 250, 1_000];
+
+/**
+ * Creates runs in storage; those asked for in the same step go in one call. A call whose answer was lost is made again,
+ * which creates nothing twice as a run's id is its own.
+ */
 export class RunCreator {
   readonly #storage: Pick<Storage, "createRuns">;
+  readonly #clock: Clock;
+  readonly #onUnknown: () => void;
   #waiting: Waiting[] = [];
 
-  constructor(storage: Pick<Storage, "createRuns">) {
+  /** @param onUnknown - Runs may have been created, as ours, without anybody hearing of it. */
+  constructor(storage: Pick<Storage, "createRuns">, clock: Clock, onUnknown: () => void) {
     this.#storage = storage;
+    this.#clock = clock;
+    this.#onUnknown = onUnknown;
   }
 
   create(run: NewRun): Promise<CreateResult> {
@@ -23,15 +36,50 @@ export class RunCreator {
     });
   }
 
+  /** Creates a run in a transaction of the host: nobody's until that is committed, and never asked for twice. */
+  async createIn(tx: HostTransaction, run: NewRun): Promise<CreateResult> {
+    const [result] = await this.#storage.createRuns([{ ...run, owner: undefined }], { tx });
+    return result!;
+  }
+
   async #createAll(): Promise<void> {
     await Promise.resolve(); // not queueMicrotask(), which fake timers stop
     const waiting = this.#waiting;
     this.#waiting = [];
     try {
-      const results = await this.#storage.createRuns(waiting.map(({ run }) => run));
+      const results = await this.#ask(waiting.map(({ run }) => run));
       for (let place = 0; place < waiting.length; place++) waiting[place]!.resolve(results[place]!);
     } catch (error) {
       for (const { reject } of waiting) reject(error);
     }
   }
+
+  async #ask(runs: readonly NewRun[]): Promise<readonly CreateResult[]> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await this.#storage.createRuns(runs);
+      } catch (error) {
+        if (isLeaseLost(error)) return this.#storage.createRuns(runs.map((run) => ({ ...run, owner: undefined })));
+        if (isDefinite(error)) throw error;
+        if (tries === RETRY_PAUSES_MS.length) {
+          this.#onUnknown();
+          throw error;
+        }
+        await this.#pause(RETRY_PAUSES_MS[tries]!);
+      }
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((goOn) => void this.#clock.timer(this.#clock.now() + ms, goOn));
+  }
+}
+
+function isLeaseLost(error: unknown): boolean {
+  return error instanceof WeftlineError && error.code === "LEASE_LOST";
+}
+
+/** The store has said no: asking again gives the same answer. */
+function isDefinite(error: unknown): boolean {
+  return error instanceof WeftlineError && !error.retryable;
 }

@@ -24,6 +24,7 @@ import { WeftlineError } from "../errors.js";
 import { decode } from "../values/codec.js";
 import { cursorInvalid, runUnknown } from "./errors.js";
 import { pendingRecords } from "./pending-records.js";
+import { diffText } from "./remap.js";
 import {
   type LogInfo,
   logInfo,
@@ -50,6 +51,7 @@ export interface HistoryHost {
   /** Opens storage, or says why not. */
   ready(): Promise<void>;
   pipelineOf(definition: string): Pipeline | undefined;
+  pipelineOfId(id: string): Pipeline | undefined;
 }
 
 /** The history of runs, of this engine and of others on the same storage. */
@@ -117,7 +119,7 @@ export class RunHistory<Host extends HistoryHost = HistoryHost> {
     const run = await this.get(runId);
     const definition = await this.host.storage.getDefinition(run.definition);
     if (definition !== undefined) return decode(definition.graph) as PipelineDescription;
-    return describePipeline(this.pipelineOf(run, "read the graph of"));
+    return describePipeline(await this.pipelineOf(run, "read the graph of"));
   }
 
   /** The steps that tasks of a run have done. */
@@ -130,12 +132,26 @@ export class RunHistory<Host extends HistoryHost = HistoryHost> {
     return this.#listOfRun("assets", runId, query, page);
   }
 
-  protected pipelineOf(run: Pick<RunInfo, "id" | "definition" | "pipeline">, what: string): Pipeline {
+  /** @throws {WeftlineError} `DAG_CHANGED` with the difference and the ways out. */
+  protected async pipelineOf(run: Pick<RunInfo, "id" | "definition" | "pipeline">, what: string): Promise<Pipeline> {
     const pipeline = this.host.pipelineOf(run.definition);
     if (pipeline !== undefined) return pipeline;
-    throw new WeftlineError(
+    throw await this.#dagChanged(run, what);
+  }
+
+  async #dagChanged(
+    { id, definition, pipeline }: Pick<RunInfo, "id" | "definition" | "pipeline">,
+    what: string,
+  ): Promise<WeftlineError> {
+    const stored = await this.host.storage.getDefinition(definition);
+    const now = this.host.pipelineOfId(pipeline);
+    const differs =
+      stored === undefined || now === undefined
+        ? ""
+        : `\n${diffText(decode(stored.graph) as PipelineDescription, now)}`;
+    return new WeftlineError(
       "DAG_CHANGED",
-      `Cannot ${what} run ${run.id} here as it was made with another version of pipeline "${run.pipeline}" (${run.definition}). Do it on an engine that has that version, or start a new run.`,
+      `Cannot ${what} run ${id} here as it was made with another version of pipeline "${pipeline}" (${definition}). Do it on an engine that has that version; or carry the run over to the version here with runs.remap("${id}", { tasks }); or end it with runs.cancel("${id}").${differs}`,
     );
   }
 

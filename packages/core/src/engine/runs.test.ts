@@ -1,12 +1,12 @@
 import * as v from "valibot";
 import { describe, expect, it } from "vitest";
 import type { Page } from "../contracts/records.js";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
 import { startedEngine, testEngine } from "../test-support/engines.js";
 import { aborted, gate } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import { MAX_LOG_LINES } from "./attempt-history.js";
 import type { Engine } from "./engine.js";
 import type { PageOptions } from "./run-history.js";
@@ -62,6 +62,7 @@ describe("runs.get()", () => {
       startedAt: created,
       finishedAt: created,
       deadlineAt: undefined,
+      crashes: 0,
       error: undefined,
     });
     await expect(engine.runs.get("nobody")).rejects.toMatchObject({ code: "RUN_UNKNOWN" });
@@ -241,10 +242,9 @@ describe("pages", () => {
       ofPending!,
       "",
       "x",
-      "logs:",
-      "logs:-1",
-      "logs:1e9",
-      "logs:1 ",
+      `${ofLogs}x`,
+      `x${ofLogs}`,
+      `${ofLogs} `,
       "🙂",
       "x".repeat(1e6),
     ]) {
@@ -370,7 +370,7 @@ describe("what a task leaves in history", () => {
   });
 
   it("stays readable on an engine that has another version of the pipeline, or none", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const first = await startedEngine({ pipelines: [work], storage });
     const run = await first.trigger(work, { fail: true });
     await run.result().catch(() => undefined);

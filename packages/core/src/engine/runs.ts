@@ -11,9 +11,11 @@ import { type Explained, explainRun, explainTask, type RunExplanation } from "./
 import type { Gate } from "./limits.js";
 import type { Ownership } from "./ownership.js";
 import { everyRecord } from "./paging.js";
+import type { RemapOptions } from "./remap.js";
 import type { RunHandle } from "./run-handle.js";
 import { type HistoryHost, RunHistory } from "./run-history.js";
 import { isSignalKey, MAX_SIGNAL_KEY_LENGTH } from "./signal-keys.js";
+import type { StrayRuns } from "./stray-runs.js";
 import { boundReason } from "./task-records.js";
 import type { RunInfo } from "./views.js";
 
@@ -42,6 +44,7 @@ export interface RerunOptions {
 /** What the runs API needs of its engine. */
 export interface RunsHost extends HistoryHost {
   readonly ownership: Ownership;
+  readonly strays: StrayRuns;
   readonly newId: () => string;
   readonly now: () => number;
   /** Takes up what is due, where the engine has been started. */
@@ -68,7 +71,28 @@ export class Runs extends RunHistory<RunsHost> {
     const message = { kind: "cancel", task, index, downstream, reason: boundReason(reason) } as const;
     const result = await this.#send({ ...this.#envelope(runId), ...message });
     await this.host.ownership.deliver();
+    if (result === undefined && task === undefined) await this.host.strays.end(runId, message.reason);
     return result === undefined;
+  }
+
+  /**
+   * Carries a run over to the version of its pipeline that this engine has, and goes on with it: for runs that were made
+   * with another version and that no engine can take, or that failed under it. What tasks have done is kept under their
+   * new ids, and never taken for what another task did.
+   *
+   * @returns A handle whose `result()` is that of the run under its new version.
+   * @throws {WeftlineError} `DAG_CHANGED` names what cannot be matched, with the difference of the versions;
+   * `RUN_UNKNOWN`; `RUN_ACTIVE` while an engine has it; `RUN_FINISHED` when it succeeded; `PIPELINE_UNKNOWN`.
+   */
+  async remap(runId: string, options: RemapOptions = {}): Promise<RunHandle> {
+    const run = await this.get(runId);
+    const pipeline = await this.host.strays.remap(run, options, () => this.#resumeIfEnded(runId));
+    return this.host.handle(runId, pipeline);
+  }
+
+  async #resumeIfEnded(runId: string): Promise<void> {
+    const refused = await this.#send({ ...this.#envelope(runId), kind: "resume" });
+    if (refused === "RUN_FINISHED") throw cannotResume(runId);
   }
 
   /**
@@ -152,7 +176,7 @@ export class Runs extends RunHistory<RunsHost> {
   async rerun(runId: string, options: RerunOptions): Promise<RunHandle> {
     const { from, withDownstream = true, only = false, params } = options;
     const run = await this.get(runId);
-    const pipeline = this.pipelineOf(run, "rerun");
+    const pipeline = await this.pipelineOf(run, "rerun");
     const tasks = typeof from === "string" ? [from] : from;
     if (!Array.isArray(tasks) || tasks.length === 0) {
       throw new WeftlineError(
@@ -231,7 +255,7 @@ export class Runs extends RunHistory<RunsHost> {
     const active = ownership.active.get(runId);
     const stored = (await storage.getRun(runId))!;
     const run = active ? { ...stored, status: active.status } : stored;
-    const pipeline = this.pipelineOf(run, "explain");
+    const pipeline = await this.pipelineOf(run, "explain");
     const state = active?.state ?? (await ownership.load(run, { pipeline }, run.owner === undefined)).state;
     return { run, pipeline, state, active, total, storage, engineId, now: this.host.now() };
   }
@@ -256,18 +280,14 @@ export class Runs extends RunHistory<RunsHost> {
    */
   async resume(runId: string): Promise<RunHandle> {
     const run = await this.get(runId);
-    const pipeline = this.pipelineOf(run, "resume");
+    const pipeline = await this.pipelineOf(run, "resume");
     const refused = await this.#send({ ...this.#envelope(runId), kind: "resume" });
     if (refused === "RUN_ACTIVE")
       throw new WeftlineError(
         "RUN_ACTIVE",
         `Cannot resume run ${runId} as it has not ended: its status is ${run.status}. Wait for it, or cancel it first.`,
       );
-    if (refused === "RUN_FINISHED")
-      throw new WeftlineError(
-        "RUN_FINISHED",
-        `Cannot resume run ${runId} as it succeeded. Start a new run to do the work again.`,
-      );
+    if (refused === "RUN_FINISHED") throw cannotResume(runId);
     await this.host.claim();
     return this.host.handle(runId, pipeline);
   }
@@ -282,6 +302,13 @@ export class Runs extends RunHistory<RunsHost> {
   #envelope(runId: string): Pick<RunMessage, "id" | "runId" | "sentAt"> {
     return { id: this.host.newId(), runId, sentAt: this.host.now() };
   }
+}
+
+function cannotResume(runId: string): WeftlineError {
+  return new WeftlineError(
+    "RUN_FINISHED",
+    `Cannot resume run ${runId} as it succeeded. Start a new run to do the work again.`,
+  );
 }
 
 function cannotDelete(runId: string): WeftlineError {

@@ -1,12 +1,12 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { z } from "zod";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
 import { RecordingLogger, startedEngine, testEngine } from "../test-support/engines.js";
 import { FaultyStorage } from "../test-support/faulty-storage.js";
 import { gate, noted } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import { takenOver } from "../test-support/takeover.js";
 import type { Engine } from "./engine.js";
 
@@ -52,7 +52,7 @@ describe("a signal to a run", () => {
   });
 
   it("F58 is kept when it comes before anybody waits: before the task, and before the run began", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const first = gate();
     const work = pipeline("work", (p) => {
       const before = p.task("before", () => first.passed);
@@ -73,17 +73,20 @@ describe("a signal to a run", () => {
   });
 
   it("ends one wait, in the order they were sent; the rest is kept for later ones", async () => {
+    const sent = gate();
     const work = pipeline("work", (p) => {
       const list = p.group("each", { over: [1, 2, 3] }, (g) => {
         const said = g.signal("said");
         return { said };
       });
+      p.task("open", () => sent.passed);
       return { list };
     });
     const engine = await startedEngine({ pipelines: [work] });
     const run = await engine.trigger(work);
     await settled();
     for (const payload of ["a", "b", "c", "d"]) await run.signal("each.said", payload);
+    sent.open();
     expect(await run.result()).toEqual({ list: ["a", "b", "c"].map((said) => ({ said })) });
   });
 
@@ -148,7 +151,7 @@ describe("a signal to a run", () => {
 
   it("F109 comes in time or not: the timeout is a moment that survives a takeover", async () => {
     const clock = new ManualClock();
-    const storage = memoryStorage();
+    const storage = testStorage();
     const work = pipeline("work", (p) => void p.signal("approve", { timeout: "1h" }));
     const options = { pipelines: [work], clock, storage };
     const first = await startedEngine(options);
@@ -178,7 +181,7 @@ describe("a signal to a run", () => {
   });
 
   it("is heard by the engine that took the run over, also when it was sent to nobody", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const options = { pipelines: [approval], storage };
     const first = await startedEngine(options);
     const [one, two] = [await first.trigger(approval), await first.trigger(approval)];
@@ -188,12 +191,11 @@ describe("a signal to a run", () => {
     await other.runs.signal(one.id, "approve", 1);
     const second = await startedEngine(options);
     await other.runs.signal(two.id, "approve", 2);
-    await settled();
     for (const [run, answer] of [
       [one, 1],
       [two, 2],
     ] as const) {
-      expect(await second.runs.get(run.id)).toMatchObject({ status: "succeeded" });
+      await vi.waitFor(async () => expect(await second.runs.get(run.id)).toMatchObject({ status: "succeeded" }));
       expect(await taskOf(second, run.id, "approve")).toMatchObject({ output: answer });
     }
   });
@@ -272,7 +274,7 @@ describe("a signal to a key", () => {
   });
 
   it("F58 is kept until an engine is started that has such a run, by a storage without hints too", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const faulty = new FaultyStorage(storage, ["listen"]);
     const sender = testEngine({ pipelines: [], storage });
     await sender.runs.signalKey("order/a", { amount: 1 });
@@ -299,7 +301,7 @@ describe("a signal to a key", () => {
   });
 
   it("goes to one engine of two", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const options = { pipelines: [payment], storage };
     const [first, second] = [await startedEngine(options), await startedEngine(options)];
     const one = await first.trigger(payment, { order: "a" });
@@ -426,7 +428,7 @@ describe("a signal to a key", () => {
   });
 
   it("survives a takeover between its arrival and the end of the wait", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const slow = gate();
     const schema = z.number().refine(async () => {
       await slow.passed;

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import type { Duration } from "../define/duration.js";
 import { pipeline } from "../define/pipeline.js";
 import { startedEngine } from "../test-support/engines.js";
 import { gate, noted } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import { takenOver } from "../test-support/takeover.js";
 import type { Engine } from "./engine.js";
 
@@ -197,7 +197,7 @@ describe("p.sleep", () => {
   it("F109 keeps its moment when another engine takes the run over", async () => {
     const clock = new ManualClock();
     const start = clock.now();
-    const storage = memoryStorage();
+    const storage = testStorage();
     const { work, woke } = sleeper(clock);
     const options = { pipelines: [work], clock, storage };
     const first = await startedEngine(options);
@@ -213,7 +213,7 @@ describe("p.sleep", () => {
 
   it("is over at once for an engine that takes the run over too late", async () => {
     const clock = new ManualClock();
-    const storage = memoryStorage();
+    const storage = testStorage();
     const { work, woke } = sleeper(clock);
     const options = { pipelines: [work], clock, storage };
     const first = await startedEngine(options);
@@ -241,7 +241,7 @@ describe("p.sleep", () => {
       reason: expect.stringContaining("enough"),
     });
     expect(woke).toEqual([]);
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.workTimers).toBe(0);
   });
 
   it("goes on while its run is paused; what follows waits for the end of that", async () => {

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
 import { NonRetryableError } from "../execute/signals.js";
 import { RecordingLogger, startedEngine, stopNow } from "../test-support/engines.js";
@@ -7,6 +6,7 @@ import { FaultyStorage, rejecting } from "../test-support/faulty-storage.js";
 import { gate, noted } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import { takenOver } from "../test-support/takeover.js";
 import type { Engine } from "./engine.js";
 
@@ -217,7 +217,7 @@ describe("step()", () => {
   });
 
   it("is taken over by another engine on the same storage, and by one that starts later", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const done: string[] = [];
     const stuck = [gate(), gate(), gate()];
     let starts = 0;

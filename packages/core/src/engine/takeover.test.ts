@@ -1,14 +1,15 @@
 import { expect, it } from "vitest";
-import { memoryStorage, NonRetryableError, pipeline, type Storage } from "../index.js";
+import { NonRetryableError, pipeline, type Storage } from "../index.js";
 import { RecordingLogger, startedEngine } from "../test-support/engines.js";
 import { FaultyStorage } from "../test-support/faulty-storage.js";
 import { settled } from "../test-support/manual-clock.js";
+import { testStorage } from "../test-support/storages.js";
 
 /** As if the engine's lease had run out: its runs are free for others, and what it writes is fenced. */
 const loseLease = (storage: Storage, engineId: string) => storage.releaseLease(engineId);
 
 it("F50 a cancellation that was not carried out yet is carried out by the next owner", async () => {
-  const storage = memoryStorage();
+  const storage = testStorage();
   let starts = 0;
   const work = pipeline("work", (p) => {
     const stuck = p.task("stuck", async () => {
@@ -55,7 +56,7 @@ it("a map over a partly failed map keeps its list when a resume lets the failed 
 });
 
 it("failing fast goes on after a takeover", async () => {
-  const storage = memoryStorage();
+  const storage = testStorage();
   const ran: string[] = [];
   const work = pipeline("work", { failFast: true }, (p) => {
     p.task("fails", () => {
@@ -76,7 +77,7 @@ it("failing fast goes on after a takeover", async () => {
 });
 
 it("a run that cannot be loaded does not hold up the others that were claimed with it", async () => {
-  const storage = memoryStorage();
+  const storage = testStorage();
   const work = pipeline("work", (p) => {
     const gate = p.branch("gate", {}, () => "left");
     const stop = p.task("stop", { after: [gate.when("left")] }, () => {
@@ -90,9 +91,10 @@ it("a run that cannot be loaded does not hold up the others that were claimed wi
   const healthy = await first.trigger(work);
   await healthy.result().catch(() => undefined);
   const spoiled = new FaultyStorage(storage);
-  spoiled.on("loadRun", async (proceed, runId) => {
+  spoiled.on("loadTasks", async (proceed) => {
     const page = await proceed();
-    return runId === damaged.id ? { ...page, items: page.items.map((item) => ({ ...item, output: "z9:" })) } : page;
+    const items = page.items.map((item) => (item.runId === damaged.id ? { ...item, output: "z9:" } : item));
+    return { ...page, items };
   });
   const messages = [damaged.id, healthy.id].map((runId) => ({
     id: `m-${runId}`,

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
 import { SkipTask } from "../execute/signals.js";
 import { startedEngine } from "../test-support/engines.js";
 import { aborted, noted } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import { takenOver } from "../test-support/takeover.js";
 import type { Engine } from "./engine.js";
 
@@ -103,7 +103,7 @@ describe("a teardown task", () => {
     await settled();
     expect([await waiting.status(), await paused.status()]).toEqual(["cancelled", "cancelled"]);
     expect(ran).toEqual([waiting.id, paused.id]);
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.workTimers).toBe(0);
   });
 
   it.each<[string, () => unknown]>([
@@ -167,7 +167,7 @@ describe("a teardown task", () => {
   });
 
   it("runs on the engine that takes a cancelled run over", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const ran: string[] = [];
     let engines = 0;
     const work = pipeline("work", (p) => {
@@ -298,7 +298,7 @@ describe("a teardown task", () => {
         );
       });
     });
-    const storage = memoryStorage();
+    const storage = testStorage();
     const engine = await startedEngine({ pipelines: [work], storage });
     const run = await engine.trigger(work);
     await run.result().catch(() => undefined);

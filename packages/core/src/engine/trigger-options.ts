@@ -1,4 +1,5 @@
 import type { NewRun } from "../contracts/records.js";
+import type { HostTransaction } from "../contracts/storage.js";
 import { WeftlineError } from "../errors.js";
 
 export interface TriggerOptions {
@@ -13,6 +14,11 @@ export interface TriggerOptions {
   readonly priority?: number;
   /** For finding runs again: up to 50 texts of 1 to 200 characters. */
   readonly tags?: readonly string[];
+  /**
+   * An open transaction of yours, on the database of the storage: the run is gone when that is rolled back, and starts
+   * after its commit. Until then its handle knows of no run. Only where the storage `supports.hostTransactions`.
+   */
+  readonly tx?: HostTransaction;
 }
 
 const NO_TAGS: readonly string[] = Object.freeze([]);

@@ -1,7 +1,6 @@
 import { Readable } from "node:stream";
 import * as v from "valibot";
 import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
 import { SkipTask } from "../execute/signals.js";
 import { RecordingLogger, startedEngine } from "../test-support/engines.js";
@@ -9,6 +8,7 @@ import { FaultyStorage } from "../test-support/faulty-storage.js";
 import { gate } from "../test-support/gates.js";
 import { settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 import { encode } from "../values/codec.js";
 import type { Engine } from "./engine.js";
 import type { EngineOptions } from "./engine-options.js";
@@ -183,7 +183,7 @@ describe("outputs", () => {
   });
 
   it("F83 F84 of older versions are read, unknown ones fail their reader and nothing else", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const faulty = new FaultyStorage(storage);
     const stored = { old: encode(new Date(0), "output"), future: "z9:{}", code: 'd1:[["Function","evil()"]]' };
     faulty.on("commit", async (proceed, flush) => {

@@ -1,8 +1,9 @@
 import { createEngine, type Engine } from "../engine/engine.js";
 import type { EngineOptions } from "../engine/engine-options.js";
 import type { Logger } from "../logger.js";
-import { ManualClock, settled, WatchedClock } from "./manual-clock.js";
+import { HOUSEKEEPING_MS, ManualClock, settled, WatchedClock } from "./manual-clock.js";
 import { closeAfterTest, watchClock } from "./nothing-left.js";
+import { storageUnderTest, testStorage } from "./storages.js";
 
 /** Keeps what the engine reports. */
 export class RecordingLogger implements Logger {
@@ -23,10 +24,24 @@ export class RecordingLogger implements Logger {
   }
 }
 
-/** An engine that is stopped after the test and reports to nobody unless a logger is given. */
+/**
+ * What an engine does by the clock in a storage that others share would never let a clock of the test's come to rest,
+ * and stores judge leases by a clock of their own.
+ */
+const QUIET = { lease: HOUSEKEEPING_MS, poll: HOUSEKEEPING_MS, retention: false } as const;
+/** Where time is real, what one engine did is found soon by the others. */
+const QUICK = { poll: 20 } as const;
+
+/**
+ * An engine on the storage under test, which is stopped after the test and reports to nobody unless a logger is given.
+ * Where the test moves the clock, it neither polls nor has to renew its lease unless asked to.
+ */
 export function testEngine(options: EngineOptions): Engine {
   const clock = options.clock ?? new WatchedClock();
-  const engine = createEngine({ log: new RecordingLogger(), abortGrace: "20ms", ...options, clock });
+  const storage = options.storage ?? testStorage();
+  const pace = storageUnderTest === "memory" ? {} : clock instanceof ManualClock ? QUIET : QUICK;
+  const defaults = { log: new RecordingLogger(), abortGrace: "20ms", ...pace } as const;
+  const engine = createEngine({ ...defaults, ...options, clock, storage });
   if (clock instanceof ManualClock || clock instanceof WatchedClock) watchClock(clock);
   closeAfterTest(() => stopNow(engine, clock));
   return engine;

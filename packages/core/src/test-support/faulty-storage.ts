@@ -1,8 +1,8 @@
 import type { TaskRecord } from "../contracts/records.js";
 import type { CommitOutcome, Flush, RejectedValue, RunChanges, Storage } from "../contracts/storage.js";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
+import { testStorage } from "./storages.js";
 
-type Method = Exclude<keyof Storage, "supports">;
+type Method = Exclude<keyof Storage, "supports" | "schema">;
 type Arguments<Name extends Method> = Parameters<NonNullable<Storage[Name]>>;
 type Answer<Name extends Method> = Awaited<ReturnType<NonNullable<Storage[Name]>>>;
 
@@ -25,7 +25,7 @@ export class FaultyStorage {
   readonly #interceptors = new Map<string, readonly AnyInterceptor[]>();
 
   /** @param hides - Optional methods that this storage does not have. */
-  constructor(inner: Storage = memoryStorage(), hides: readonly Method[] = []) {
+  constructor(inner: Storage = testStorage(), hides: readonly Method[] = []) {
     this.inner = inner;
     this.storage = new Proxy(inner, {
       get: (target, name) => {
