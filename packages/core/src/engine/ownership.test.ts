@@ -95,6 +95,49 @@ describe("an engine that is gone", () => {
     await Promise.all(others.map((engine) => engine.health()));
   });
 
+  it("F45 has its runs found behind any number of runs that are well", async () => {
+    const storage = sharedStorage();
+    const ran: string[] = [];
+    const work = pipeline(
+      "work",
+      (p) =>
+        void p.task("long", ({ run, signal }) => {
+          ran.push(run.id);
+          return aborted(signal);
+        }),
+    );
+    const gone = await started("gone", new ManualClock(), { pipelines: [work], storage });
+    const orphan = await gone.trigger(work);
+    const clock = new ManualClock();
+    const healthy = await started("healthy", clock, { pipelines: [work], storage, concurrency: 2_000 });
+    for (let n = 0; n < 1_100; n++) await healthy.trigger(work);
+    await settled();
+    await clock.advance(LEASE_MS + LONGEST_POLL_MS);
+    expect(ran.filter((id) => id === orphan.id)).toHaveLength(2);
+    expect(ran).toHaveLength(1_102);
+  });
+
+  it("F60 leaves thousands of runs that are taken over some at a time, none of them twice", async () => {
+    const faulty = new FaultyStorage(memoryStorage());
+    const storage = sharedStorage(faulty.storage);
+    const batches: number[] = [];
+    faulty.on("claimRuns", async (proceed) => {
+      const claimed = await proceed();
+      batches.push(claimed.length);
+      return claimed;
+    });
+    const work = pipeline("work", (p) => void p.signal("go"));
+    const first = await started("first", new ManualClock(), { pipelines: [work], storage });
+    for (let n = 0; n < 2_000; n++) await first.trigger(work);
+    await settled();
+    const clock = new ManualClock();
+    const others = await Promise.all(["a", "b"].map((name) => started(name, clock, { pipelines: [work], storage })));
+    await clock.advance(LEASE_MS + LONGEST_POLL_MS);
+    expect(Math.max(...batches)).toBeLessThanOrEqual(200);
+    const health = await Promise.all(others.map((engine) => engine.health()));
+    expect(health.reduce((sum, { runs }) => sum + runs, 0)).toBe(2_000);
+  });
+
   it("F50 a cancellation that it did not hear is carried out by the next owner, before anything starts", async () => {
     const storage = sharedStorage();
     const { work, starts } = hanging();
@@ -119,7 +162,7 @@ describe("an engine that is gone", () => {
     expect((await second.runs.get(run.id)).status).toBe("cancelled");
   });
 
-  it("F54 F203 hands its runs over at once when it stops in order, and nobody counts that against them", async () => {
+  it("F48 F54 F203 hands its runs over at once when it stops in order, and nobody counts that against them", async () => {
     const storage = sharedStorage();
     const { work, starts } = hanging(5);
     const clock = new ManualClock();
@@ -140,7 +183,7 @@ describe("an engine that is gone", () => {
 });
 
 describe("an engine that was suspended", () => {
-  it("F41 starts nothing once its lease may have run out, and writes nothing over what its successor wrote", async () => {
+  it("F41 F214 starts nothing once its lease may have run out, and writes nothing over what its successor wrote", async () => {
     const storage = sharedStorage();
     const finish = gate();
     const ran: string[] = [];

@@ -24,7 +24,7 @@ function durableStorage() {
 }
 
 describe("engine.prune()", () => {
-  it("deletes what ended longer ago, says how much, and never what has not ended", async () => {
+  it("F24 deletes what ended longer ago, says how much, and never what has not ended", async () => {
     const clock = new ManualClock();
     const engine = testEngine({ pipelines: [quick, waits], clock });
     await engine.start();
@@ -38,6 +38,17 @@ describe("engine.prune()", () => {
     await active.cancel();
     await settled();
     expect(await engine.prune({ olderThan: "1d" })).toBe(0); // it was active until now, however old
+  });
+
+  it("F53 needs no leader: of engines that prune at once, each run is deleted by one", async () => {
+    const clock = new ManualClock();
+    const storage = memoryStorage();
+    const engines = [1, 2, 3].map(() => testEngine({ pipelines: [quick], clock, storage }));
+    for (let n = 0; n < 900; n++) await engines[n % 3]!.run(quick);
+    await clock.advance(DAY + 1);
+    const deleted = await Promise.all(engines.map((engine) => engine.prune({ olderThan: "1d" })));
+    expect(deleted.reduce((sum, count) => sum + count, 0)).toBe(900);
+    expect((await engines[0]!.runs.list()).items).toEqual([]);
   });
 
   it("refuses what is no duration", async () => {
