@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { cron, memoryStorage, pipeline } from "weftline";
 import { errorThenValue } from "./index.js";
+import { overridden } from "./test-support/overridden.js";
 import { stopTestEngines, testEngine } from "./test-support/test-engines.js";
 
 afterEach(stopTestEngines);
@@ -12,6 +13,25 @@ const nightly = pipeline("nightly", { schedule: cron("0 2 * * *"), defaults: { r
   const doubled = p.map("double", { over: rows }, ({ item }) => item * 2);
   const total = p.task("total", { needs: { doubled } }, ({ input }) => input.doubled.reduce((a, b) => a + b, 0));
   return { total };
+});
+
+describe("createTestEngine()", () => {
+  it("rarely looks into a storage that others may use too, so that time is quick to move", async () => {
+    const inner = memoryStorage();
+    let looks = 0;
+    const storage = overridden(inner, {
+      supports: { ...inner.supports, manyProcesses: true },
+      look(request) {
+        looks++;
+        return inner.look(request);
+      },
+    });
+    const engine = testEngine({ pipelines: [nightly], storage, lease: "10d" });
+    await engine.advance("30d");
+    expect((await engine.runs.list({ status: ["succeeded"] })).items).toHaveLength(30);
+    expect(looks).toBeGreaterThan(30 * 20);
+    expect(looks).toBeLessThan(30 * 60);
+  });
 });
 
 describe("run()", () => {

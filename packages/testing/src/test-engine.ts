@@ -29,6 +29,8 @@ import { assertAttempts, assertOrder, assertStatuses, type ByTask } from "./run-
 import { table } from "./table.js";
 import { VirtualClock } from "./virtual-clock.js";
 
+/** Each look is a timer, and moving time over a month is to take milliseconds. */
+const DEFAULT_POLL: Duration = "1h";
 /** How long something real, which no virtual time brings on, is waited for. */
 const PATIENCE_MS = 2_000;
 const LOOK_AGAIN_MS = 5;
@@ -44,6 +46,8 @@ export interface TestEngineOptions extends Omit<EngineOptions, "clock" | "random
   readonly seed?: number;
   /** Default: every pool that a pipeline names, with room for all. */
   readonly pools?: Readonly<Record<string, number>>;
+  /** Default: an hour, as nobody else changes what is stored; only a storage for many processes is looked into at all. */
+  readonly poll?: Duration;
 }
 
 /** A run, by its handle or its id. */
@@ -84,6 +88,7 @@ class TestEngine {
     this.clock = new VirtualClock(now);
     this.#mocks = new Mocks(all);
     this.engine = createEngine({
+      poll: DEFAULT_POLL,
       ...options,
       pipelines: mockable(pipelines, this.#mocks),
       pools: pools ?? roomyPools(all),

@@ -63,13 +63,9 @@ function noLines(): Lines {
 function flushOf({ id, engineId }: Flush, parts: readonly Part[]): Flush {
   const runs = new Map<string, RunChanges>();
   for (const { runId, changes } of parts) {
-    const known = runs.get(runId);
-    runs.set(runId, known === undefined ? changes : merged(known, changes));
+    const run = runs.get(runId) ?? { ...changes, ...noLines() };
+    runs.set(runId, run);
+    for (const kind of KINDS) for (const line of changes[kind]) (run[kind] as unknown[]).push(line);
   }
   return { id: `${id}/try`, engineId, runs: [...runs.values()] };
-}
-
-function merged(a: RunChanges, b: RunChanges): RunChanges {
-  const lines = Object.fromEntries(KINDS.map((kind) => [kind, [...a[kind], ...b[kind]]])) as unknown as Lines;
-  return { ...a, ...lines };
 }

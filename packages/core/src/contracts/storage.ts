@@ -295,7 +295,7 @@ export interface Survey {
   /** The store's clock. */
   readonly storeNow: EpochMs;
   readonly engines: readonly EngineRecord[];
-  /** Unfinished runs without an owner that are due, of definitions that a living engine has. */
+  /** Unfinished runs without an owner that are due, of definitions that a living engine has. `oldestAt`: since when the one that has been due longest is. */
   readonly backlog: { readonly runs: number; readonly oldestAt: EpochMs | undefined };
   /** Unfinished runs without an owner whose definition no living engine has. */
   readonly unadoptable: readonly UnadoptableRuns[];

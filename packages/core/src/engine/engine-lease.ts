@@ -105,9 +105,15 @@ export class EngineLease {
   }
 
   async #hold(sentAt: number): Promise<LeaseHolder> {
-    const { storage, clock, maxBlockedMs, leaseMs } = this.#options;
+    const { storage, clock, maxBlockedMs, leaseMs, log } = this.#options;
     const everyMs = Math.max(1, Math.floor(leaseMs / RENEWALS_PER_LEASE));
-    const onRenewal = (renewal: Renewal) => this.#renewed(renewal);
+    const onRenewal = (renewal: Renewal): void => {
+      try {
+        this.#renewed(renewal);
+      } catch (error) {
+        log.error({ error }, "what follows from a renewal of the lease failed"); // nobody else would hear of it
+      }
+    };
     const request = this.#request(false);
     if (storage.holdLease) return storage.holdLease({ ...request, everyMs, maxBlockedMs, onRenewal });
     const renew = () => storage.renewLease(request);

@@ -8,7 +8,7 @@ import { FaultyStorage } from "../test-support/faulty-storage.js";
 import { turnsOfLoop } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
 import { type Attempted, type RandomNode, randomNodes, randomPipelineOf } from "../test-support/random-groups.js";
-import { testStorage, timesOnStorage } from "../test-support/storages.js";
+import { scaled, testStorage } from "../test-support/storages.js";
 import type { Engine } from "./engine.js";
 import { taskName } from "./errors.js";
 
@@ -77,7 +77,7 @@ async function undisturbed(nodes: readonly RandomNode[], isSteady: boolean): Pro
   return end;
 }
 
-const RUNS = timesOnStorage(120);
+const RUNS = scaled(120);
 
 const interruptions = fc.array(fc.nat({ max: 14 }), { minLength: 1, maxLength: 4 });
 

@@ -9,7 +9,7 @@ import { aborted, gate, Meter, noted } from "../test-support/gates.js";
 import { attempts, statuses } from "../test-support/history.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
-import { testStorage } from "../test-support/storages.js";
+import { scaled, testStorage } from "../test-support/storages.js";
 import type { Engine } from "./engine.js";
 
 leavesNothingBehind();
@@ -238,17 +238,18 @@ describe("a group", () => {
   });
 
   it("F144 a chain of 10,000 tasks in a group whose first fails, and is retried", async () => {
+    const length = scaled(10_000);
     let passes = 0;
     const { status, engine, run } = await endedOf((p) => {
       p.group("g", { retry: { attempts: 2, delay: 0 } }, (g) => {
         let last = g.task("t0", () => (++passes === 1 ? broken() : 0));
-        for (let n = 1; n < 10_000; n++) last = g.task(`t${n}`, { needs: { last } }, ({ input }) => input.last + 1);
+        for (let n = 1; n < length; n++) last = g.task(`t${n}`, { needs: { last } }, ({ input }) => input.last + 1);
         return { last };
       });
     });
     expect(status).toBe("succeeded");
-    expect((await engine.runs.tasks(run.id, { task: "g.t9999" })).items).toMatchObject([
-      { output: 9_999, generation: 2 },
+    expect((await engine.runs.tasks(run.id, { task: `g.t${length - 1}` })).items).toMatchObject([
+      { output: length - 1, generation: 2 },
     ]);
   });
 });

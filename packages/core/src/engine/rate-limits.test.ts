@@ -6,7 +6,7 @@ import { startedEngine } from "../test-support/engines.js";
 import { gate } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
-import { timesOnStorage } from "../test-support/storages.js";
+import { scaled } from "../test-support/storages.js";
 import { finishing, lasting } from "../test-support/virtual-time.js";
 
 leavesNothingBehind();
@@ -128,7 +128,7 @@ describe("a rate limit", () => {
         expect(Math.max(...starts) - begin).toBeLessThanOrEqual(inTurn);
         await engine.stop();
       }),
-      { numRuns: timesOnStorage(40) },
+      { numRuns: scaled(40) },
     );
   });
 

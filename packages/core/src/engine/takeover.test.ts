@@ -3,7 +3,10 @@ import { NonRetryableError, pipeline, type Storage } from "../index.js";
 import { RecordingLogger, startedEngine } from "../test-support/engines.js";
 import { FaultyStorage } from "../test-support/faulty-storage.js";
 import { settled } from "../test-support/manual-clock.js";
+import { leavesNothingBehind } from "../test-support/nothing-left.js";
 import { testStorage } from "../test-support/storages.js";
+
+leavesNothingBehind();
 
 /** As if the engine's lease had run out: its runs are free for others, and what it writes is fenced. */
 const loseLease = (storage: Storage, engineId: string) => storage.releaseLease(engineId);

@@ -9,10 +9,22 @@ export function callsInFlight(): Promise<void> | undefined {
   return new Promise((resolve) => waiting.push(resolve));
 }
 
-/** The storage, with its calls counted while they are under way. */
+const trackedStorage = Symbol("tracked");
+
+/** Whether the calls of a storage are counted, also of one that stands before another. */
+export function isTracked(storage: Storage): boolean {
+  return (storage as { readonly [trackedStorage]?: true })[trackedStorage] === true;
+}
+
+/**
+ * The storage, with its calls counted while they are under way.
+ *
+ * @param hides - Members that it does not have.
+ */
 export function tracked(storage: Storage, hides: readonly (keyof Storage)[] = []): Storage {
   return new Proxy(storage, {
     get(target, name) {
+      if (name === trackedStorage) return true;
       if (hides.includes(name as keyof Storage)) return undefined;
       const member: unknown = Reflect.get(target, name);
       if (typeof member !== "function") return member;

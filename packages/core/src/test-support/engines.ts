@@ -1,9 +1,10 @@
 import { createEngine, type Engine } from "../engine/engine.js";
 import type { EngineOptions } from "../engine/engine-options.js";
 import type { Logger } from "../logger.js";
+import { isTracked } from "./calls-in-flight.js";
 import { HOUSEKEEPING_MS, ManualClock, settled, WatchedClock } from "./manual-clock.js";
 import { closeAfterTest, watchClock } from "./nothing-left.js";
-import { storageUnderTest, testStorage } from "./storages.js";
+import { testStorage } from "./storages.js";
 
 /** Keeps what the engine reports. */
 export class RecordingLogger implements Logger {
@@ -39,7 +40,7 @@ const QUICK = { poll: 20 } as const;
 export function testEngine(options: EngineOptions): Engine {
   const clock = options.clock ?? new WatchedClock();
   const storage = options.storage ?? testStorage();
-  const pace = storageUnderTest === "memory" ? {} : clock instanceof ManualClock ? QUIET : QUICK;
+  const pace = !isTracked(storage) ? {} : clock instanceof ManualClock ? QUIET : QUICK;
   const defaults = { log: new RecordingLogger(), abortGrace: "20ms", ...pace } as const;
   const engine = createEngine({ ...defaults, ...options, clock, storage });
   if (clock instanceof ManualClock || clock instanceof WatchedClock) watchClock(clock);

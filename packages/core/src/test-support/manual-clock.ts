@@ -71,7 +71,8 @@ export class ManualClock implements Clock {
     const until = this.#now + ms;
     await settled();
     for (let next = this.#next(until); next !== undefined; next = this.#next(until)) {
-      this.#now = Math.max(this.#now, next.at);
+      // In whole milliseconds, as the machine's clock.
+      this.#now = Math.max(this.#now, Math.ceil(next.at));
       this.#fire(next);
       await settled();
     }

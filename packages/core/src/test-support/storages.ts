@@ -18,16 +18,15 @@ interface MadeStorage {
 type StorageName = "memory" | "sqlite" | "postgres";
 
 /** Where tests of the engine keep their runs: what an engine does must not depend on it. */
-export const storageUnderTest = (process.env.WEFTLINE_TEST_STORAGE ?? "memory") as StorageName;
+const storageUnderTest = (process.env.WEFTLINE_TEST_STORAGE ?? "memory") as StorageName;
 
-const kind = await kindOf(storageUnderTest);
+const adapter = await adapterFor(storageUnderTest);
 
-async function kindOf(name: StorageName): Promise<StorageKind> {
+/** Loaded on demand: the core has no need of its adapters otherwise. */
+async function adapterFor(name: StorageName): Promise<StorageKind | undefined> {
   switch (name) {
     case "memory":
-      return { make: () => ({ storage: memoryStorage(), remove: async () => undefined }) };
-    case "slow" as never:
-      return (await import("./slow-storages.js")).slowStorages();
+      return undefined;
     case "sqlite":
       return (await import("./sqlite-storages.js")).sqliteStorages();
     case "postgres":
@@ -37,16 +36,16 @@ async function kindOf(name: StorageName): Promise<StorageKind> {
 
 /** A new, empty storage of the kind under test, which is gone after the test. */
 export function testStorage(): Storage {
-  if (storageUnderTest === "memory") return memoryStorage();
-  const { storage, remove } = kind.make();
+  if (adapter === undefined) return memoryStorage();
+  const { storage, remove } = adapter.make();
   closeAfterTest(remove);
   // That leases are renewed from a thread is for tests of the adapters: it takes real time, and a thread for each engine.
   return tracked(storage, ["holdLease"]);
 }
 
-/** How often a test with chance in it is repeated: less often where each time costs more. */
-export function timesOnStorage(timesInMemory: number): number {
-  return storageUnderTest === "memory" ? timesInMemory : Math.ceil(timesInMemory / 10);
+/** How many tasks, or repetitions: a tenth where each costs a round trip to storage. */
+export function scaled(inMemory: number): number {
+  return storageUnderTest === "memory" ? inMemory : Math.ceil(inMemory / 10);
 }
 
 /** A test of what holds on one kind of storage alone. @param reason - Why it does. */

@@ -20,7 +20,7 @@ export interface StorageSource {
 }
 
 /** Runs `work` in a transaction of the host's, commits it, or rolls it back and rejects when `work` rejects. */
-export type TransactionMaker = (storage: Storage, work: (tx: HostTransaction) => Promise<void>) => Promise<void>;
+type TransactionMaker = (storage: Storage, work: (tx: HostTransaction) => Promise<void>) => Promise<void>;
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 /** How long stores with a clock of their own are waited for until a lease of 1 ms is over. */

@@ -221,6 +221,7 @@ export const remapping: ContractTopic<StorageFixture> = {
         await fixture.owned("run-1");
         await fixture.write("run-1", { tasks: [waitingRecord("run-1", 0, "kept"), waitingRecord("run-1", 1, "gone")] });
         await fixture.storage.remapRun(remap("run-1", { tasks: [{ from: 0, position: 1, task: "later" }] }));
+        await fixture.write("run-1", { tasks: [taskRecord("run-1", 0)] }); // another task is where it was
         await fixture.storage.sendSignals([keyedSignal("s1", "gone"), keyedSignal("s2", "kept")]);
         assertEqual(await fixture.messageIds("engine-1"), ["s2"]);
         const answered = { tasks: [taskRecord("run-1", 1, { task: "later" })], consumed: ["s2"] };

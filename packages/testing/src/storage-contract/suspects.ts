@@ -69,6 +69,15 @@ export const suspects: ContractTopic<StorageFixture> = {
       },
     },
     {
+      name: "claimRuns() of one run takes a suspect only where it may take one",
+      async check(fixture) {
+        await createCrashed(fixture, { "run-1": 2, "run-2": 1 });
+        assertEqual(await claim(fixture, { suspects: 0, runId: "run-1" }), []);
+        assertEqual(idsOf(await claim(fixture, { suspects: 0, runId: "run-2" })), ["run-2"]);
+        assertEqual(idsOf(await claim(fixture, { suspects: 1, runId: "run-1" })), ["run-1"]);
+      },
+    },
+    {
       name: "claimRuns() goes by suspectFrom: the same run may be a suspect for one engine and none for another",
       async check(fixture) {
         await createCrashed(fixture, { "run-1": 2 });

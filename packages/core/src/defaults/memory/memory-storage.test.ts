@@ -206,6 +206,21 @@ describe("commit()", () => {
     expect(ofGeneration.items).toEqual([others[0]]);
   });
 
+  it("replaces each of many steps where it is, also after its task has got another id", async () => {
+    const { storage } = await withRuns("r");
+    const steps = (output: string, task: string) =>
+      Array.from({ length: 20 }, (_, n) => stepRecord("r", `s${n}`, { task, output }));
+    const tasks = [taskRecord("r", { task: "gone" }), taskRecord("r", { position: 1 })];
+    const lines = [...steps("j1:0", "gone"), ...steps("j1:1", "t")];
+    await storage.commit(flush("a", changes("r", 1, { tasks, steps: lines })));
+    const kept = [{ from: 1, position: 0, task: "gone" }];
+    await storage.remapRun({ engineId: "a", runId: "r", epoch: 1, definition: "work@2", tasks: kept });
+    const anew = stepRecord("r", "s7", { task: "gone", output: "j1:2" });
+    await storage.commit(flush("a", changes("r", 1, { steps: [anew] })));
+    const expected = steps("j1:1", "gone").with(7, anew);
+    expect((await storage.loadSteps(["r"], { limit: 100 })).items).toEqual(expected);
+  });
+
   it("with a final status releases the run and empties its inbox", async () => {
     const { storage, time } = await withEngines("a", "b");
     await storage.createRuns([newRun({ id: "r", owner: "a" })]);

@@ -148,7 +148,7 @@ describe("claims, leases and epochs", () => {
   it("a run that changes its crashes or its definition is free as what it is now, and as nothing else", async () => {
     const { storage, time } = await withEngines("a", "b");
     await storage.createRuns([newRun({ id: "crashed" }), newRun({ id: "moved" })]);
-    await claim(storage, "a");
+    for (const runId of ["crashed", "moved"]) await claim(storage, "a", { runId });
     const remap = { engineId: "a", runId: "moved", epoch: 1, definition: "work@2", tasks: [] };
     expect(await storage.remapRun(remap)).toBe("moved");
     await storage.commit(flush("a", changes("crashed", 1, { run: runState("running") })));

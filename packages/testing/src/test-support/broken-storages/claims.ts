@@ -110,6 +110,13 @@ export const CLAIM_FAULTS: readonly Fault[] = [
     "claimRuns() leaves suspects until their time, and those of other definitions",
   ],
   [
+    "takes one run that was asked for although it is a suspect",
+    (inner) => ({
+      claimRuns: (request) => inner.claimRuns(request.runId === undefined ? request : { ...request, suspects: 1 }),
+    }),
+    "claimRuns() of one run takes a suspect only where it may take one",
+  ],
+  [
     "takes every run with a crash for a suspect",
     (inner) => ({ claimRuns: (request) => inner.claimRuns({ ...request, suspectFrom: 1 }) }),
     "claimRuns() goes by suspectFrom: the same run may be a suspect for one engine and none for another",
