@@ -42,6 +42,8 @@ interface Consequences {
   readonly isLast: boolean;
   /** How many ended attempts the flush holds. */
   readonly ended: number;
+  /** The flush clears the run of suspicion. */
+  readonly isTrusted: boolean;
 }
 
 /** Somebody who waits for what was recorded to be durable. */
@@ -283,6 +285,8 @@ export class ActiveRun implements Journaled, Dispatchable, StartsHost, WaitsHost
 
   collect(): RunChanges | undefined {
     const { ready, expand } = this.#effects;
+    const isTrusted = this.#isSuspect && this.#attempts.unconfirmed > 0;
+    if (isTrusted) this.#trust();
     this.#consequences = {
       ready: ready.length === 0 ? NONE : ready.splice(0),
       expand: expand.length === 0 ? NONE : expand.splice(0),
@@ -291,15 +295,23 @@ export class ActiveRun implements Journaled, Dispatchable, StartsHost, WaitsHost
       waits: this.#waits.takeBegun(),
       isLast: isRunFinished(this.#status),
       ended: this.#attempts.unconfirmed,
+      isTrusted,
     };
     return this.#recorder.takeChanges();
   }
 
+  /** Engines had died under it, and now an attempt of it has ended: that is forgiven with the flush that records it. */
+  #trust(): void {
+    this.#isSuspect = false;
+    this.record = { ...this.record, crashes: 0 };
+    if (!isRunFinished(this.#status)) this.#recorder.runFacts(this.#storedState(undefined, undefined));
+  }
+
   confirmed(): void {
-    const { ready, expand, announce, durable, waits, isLast, ended } = this.#consequences!;
+    const { ready, expand, announce, durable, waits, isLast, ended, isTrusted } = this.#consequences!;
     this.#consequences = undefined;
     this.#attempts.confirm(ended);
-    if (this.#isSuspect && ended > 0) this.#trust();
+    if (isTrusted) this.#core.runTrusted(this);
     for (const { resolve } of durable) resolve();
     if (isLast) this.close();
     for (const emit of announce) emit(); // before anything starts, so that listeners hear causes before effects
@@ -307,15 +319,6 @@ export class ActiveRun implements Journaled, Dispatchable, StartsHost, WaitsHost
     if (waits.length > 0) this.#waits.confirmed(waits);
     this.#starts.start(ready, expand);
     if (this.#needsNoMemory()) this.#core.runWaits(this, this.#timers.next);
-  }
-
-  /** Engines had died under it, and now an attempt of it has ended well enough to be recorded. */
-  #trust(): void {
-    this.#isSuspect = false;
-    this.record = { ...this.record, crashes: 0 };
-    if (!isRunFinished(this.#status)) this.#recordState();
-    this.#core.journal.mark(this);
-    this.#core.runTrusted(this);
   }
 
   fenced(): void {

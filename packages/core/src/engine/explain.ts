@@ -62,7 +62,9 @@ export async function explainRun(explained: Explained): Promise<RunExplanation> 
   const begun = run.startedAt === undefined ? "has not started" : "does not go on";
   const because = [
     ...(run.error ? [run.error.message] : []),
-    ...(reasons.length > 0 ? [`The run ${begun}: ${reasons.map(reasonInWords).join("; ")}.`] : []),
+    ...(reasons.length > 0 && !isRunFinished(run.status)
+      ? [`The run ${begun}: ${reasons.map(reasonInWords).join("; ")}.`]
+      : []),
     ...tasks.map((task) => task.sentence),
   ];
   const sentence = `Run ${run.id} of pipeline "${run.pipeline}" is ${run.status}. ${because.join(" ")}`.trim();
@@ -74,13 +76,15 @@ function isTelling(state: RunState, instance: number, hasEnded: boolean): boolea
   const status = state.statusOf(instance);
   // A list or group failed because something in it did, which says more.
   const isAround = state.expansions.has(instance) || state.plan.tasks[state.positionOf(instance)]!.kind === "group";
-  if (hasEnded) return (status === "failed" || status === "cancelled") && !isAround;
+  // Nothing runs in a run that has ended, but for what ran when the engine of a quarantined one died.
+  if (hasEnded) return (status === "failed" || status === "cancelled" || status === "running") && !isAround;
   return !isFinal(state.status[instance]!) && state.status[instance] !== PENDING;
 }
 
 async function runReasons(explained: Explained): Promise<readonly Reason[]> {
   const { run, active, engineId, now } = explained;
   if (run.status === "paused") return [{ kind: "paused" }];
+  if (run.status === "quarantined") return [{ kind: "quarantined", crashes: run.crashes }];
   if (active !== undefined || isRunFinished(run.status)) return [];
   if (run.owner !== undefined) return run.owner === engineId ? [] : [{ kind: "elsewhere", engineId: run.owner }];
   if (run.availableAt > now) return [{ kind: "queued", why: "later", until: run.availableAt }];

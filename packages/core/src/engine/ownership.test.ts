@@ -283,7 +283,10 @@ describe("a run under which engines die", () => {
     expect(starts).toHaveLength(3);
     expect(await last.runs.get(run.id)).toMatchObject({ status: "quarantined", crashes: 3 });
     await expect(run.result()).rejects.toMatchObject({ code: "RUN_QUARANTINED", runId: run.id });
-    expect((await last.runs.explain(run.id)).sentence).toContain("3 engines died");
+    const explained = await last.runs.explain(run.id);
+    expect(explained.sentence).toContain("3 engines died");
+    expect(explained.tasks.map(({ task }) => task)).toEqual(["long"]);
+    expect((await last.runs.explain(run.id, "long")).reasons).toContainEqual({ kind: "quarantined", crashes: 3 });
 
     const resumed = await last.runs.resume(run.id);
     await settled();
@@ -315,6 +318,27 @@ describe("a run under which engines die", () => {
     await clock.advance(3 * LEASE_MS);
     expect((await last.runs.get(poison.id)).status).toBe("quarantined");
     for (const { id } of innocent) expect((await last.runs.get(id)).status).toBe("succeeded");
+  });
+
+  it("is trusted again with the very flush that records its progress", async () => {
+    const faulty = new FaultyStorage(memoryStorage());
+    const storage = sharedStorage(faulty.storage);
+    let isFirst = true;
+    const work = pipeline("work", (p) => {
+      const a = p.task("a", ({ signal }) => {
+        if (!isFirst) return undefined;
+        isFirst = false;
+        return aborted(signal);
+      });
+      p.task("b", { after: [a] }, ({ signal }) => aborted(signal));
+    });
+    const first = testEngine({ ...PACE, pipelines: [work], storage, clock: new ManualClock() });
+    await first.trigger(work);
+    await crashes(storage, work, 2);
+    const progress = faulty.flushes
+      .flatMap(({ runs }) => runs)
+      .find(({ tasks }) => tasks.some(({ status }) => status === "succeeded"));
+    expect(progress?.run?.crashes).toBe(0);
   });
 
   it("is trusted again as soon as it has made progress", async () => {

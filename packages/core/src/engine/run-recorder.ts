@@ -79,6 +79,11 @@ export class RunRecorder {
     this.#emit("run:started", () => ({ ...this.#runEvent(), resumed }));
   }
 
+  /** What is known of the run as a whole, when that is no news to anybody. */
+  runFacts(state: StoredRunState): void {
+    this.#changes.run = state;
+  }
+
   /** The run waits, is paused, or goes on. */
   runState(state: StoredRunState): void {
     this.#changes.run = state;

@@ -256,7 +256,8 @@ export class Runs extends RunHistory<RunsHost> {
     const stored = (await storage.getRun(runId))!;
     const run = active ? { ...stored, status: active.status } : stored;
     const pipeline = await this.pipelineOf(run, "explain");
-    const state = active?.state ?? (await ownership.load(run, { pipeline }, run.owner === undefined)).state;
+    const isFree = run.owner === undefined && run.status !== "quarantined";
+    const state = active?.state ?? (await ownership.load(run, { pipeline }, isFree)).state;
     return { run, pipeline, state, active, total, storage, engineId, now: this.host.now() };
   }
 

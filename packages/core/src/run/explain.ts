@@ -30,6 +30,8 @@ export type Reason =
   /** A run of another pipeline that it started. */
   | { readonly kind: "run"; readonly runId: string }
   | { readonly kind: "paused" }
+  /** Engines died under the run, and nothing of it starts until somebody resumes it. */
+  | { readonly kind: "quarantined"; readonly crashes: number }
   /** The run has not been begun by an engine, and why. */
   | {
       readonly kind: "queued";
@@ -204,6 +206,8 @@ export function reasonInWords(reason: Reason): string {
       return `run ${reason.runId}, which it started, has not ended`;
     case "paused":
       return "the run is paused; unpause it to go on";
+    case "quarantined":
+      return `the run is quarantined, as ${reason.crashes} engines died while it ran; resume it to go on`;
     case "queued":
       return QUEUED[reason.why](reason.until);
     case "elsewhere":
