@@ -15,9 +15,9 @@ async function run(
   options: Partial<DemoOptions> = {},
 ): Promise<{ readonly exitCode: number; readonly output: string }> {
   const lines: string[] = [];
-  const exitCode = await runDemo({ day: LAST_DAY, flaky: false, failAt: undefined, folder, ...options }, (line) =>
-    lines.push(line),
-  );
+  const store = join(folder, "runs.db");
+  const defaults = { day: LAST_DAY, flaky: false, failAt: undefined, folder, store, isFresh: false, trace: undefined };
+  const exitCode = await runDemo({ ...defaults, ...options }, (line) => lines.push(line));
   return { exitCode, output: lines.join("\n") };
 }
 
@@ -27,7 +27,8 @@ it("prints the accuracies, and writes model and report", async () => {
   expect(output).toMatch(/candidate +2\.62 % +272 +2\.79 %/);
   expect(output).toMatch(/same weekday last year +3\.37 % +353 +3\.61 %/);
   expect(output).toMatch(/same weekday last week +4\.22 % +438 +4\.39 %/);
-  expect(await readdir(folder)).toEqual(["metrics.json", "model.json", "report.html"]);
+  const files = (await readdir(folder)).filter((name) => !name.startsWith("runs.db-"));
+  expect(files).toEqual(["metrics.json", "model.json", "report.html", "runs.db"]);
   expect(await readFile(join(folder, "report.html"), "utf8")).toContain("<strong>Deploy</strong>");
 });
 
@@ -65,4 +66,8 @@ it("a run that fails for a reason of its own ends with 1", async () => {
   const { exitCode, output } = await run({ day: "2015-06-30" });
   expect(exitCode).toBe(1);
   expect(output).toContain("the newest row is of 2014-12-31, 2015-06-30 expected");
+  const again = await run({ day: "2015-06-30" });
+  expect(again.output).toMatch(/^Run \S+ failed\. Going on from there: 2 of 14 tasks were done before\./);
+  expect(again.output).not.toMatch(/ fetch +running/);
+  expect((await run({ day: "2015-06-30", isFresh: true })).output).toMatch(/ fetch +running/);
 });

@@ -18,7 +18,10 @@ Usage: npm start -- [options]
   --day <date>      the night to run for; only what was known then is used (default: ${LAST_DAY})
   --flaky           the first two attempts to fetch the data fail, and are retried
   --fail-at <task>  a task fails for good; then the fault is removed and the run resumed
+  --new             begin a new run, whatever became of the last one of this night
   --out <folder>    where the model and the report go (default: the example's out folder)
+  --store <file>    the database that keeps the runs (default: runs.db in that folder)
+  --trace <file>    write into this file each time the code of a task begins and ends
   --help            show this text
 
 Tasks: ${demandForecast.taskIds.join(", ")}`;
@@ -34,17 +37,25 @@ function readArguments(): Arguments {
       day: { type: "string", default: LAST_DAY },
       flaky: { type: "boolean", default: false },
       "fail-at": { type: "string" },
+      new: { type: "boolean", default: false },
       out: { type: "string", default: OUT_FOLDER },
+      store: { type: "string" },
+      trace: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
-  const { day, flaky, "fail-at": failAt, out, help } = values;
+  const { day, flaky, "fail-at": failAt, new: isFresh, out, store, trace, help } = values;
   if (!z.iso.date().safeParse(day).success)
     throw new TypeError(`Cannot run for --day "${day}": no date like ${LAST_DAY}`);
   if (failAt !== undefined && !demandForecast.taskIds.includes(failAt)) {
     throw new TypeError(`Cannot fail at "${failAt}": no task of this pipeline`);
   }
-  return { day, flaky, failAt, folder: resolve(CALLER_FOLDER, out), help };
+  const folder = resolve(CALLER_FOLDER, out);
+  return {
+    ...{ day, flaky, failAt, isFresh, folder, help },
+    store: store === undefined ? join(folder, "runs.db") : resolve(CALLER_FOLDER, store),
+    trace: trace === undefined ? undefined : resolve(CALLER_FOLDER, trace),
+  };
 }
 
 function tryReadArguments(): Arguments | undefined {

@@ -19,6 +19,8 @@ export const demandForecast = pipeline(
   "demand-forecast",
   {
     params: z.object({ day: z.iso.date().default(LAST_DAY) }),
+    // All nights share the deployed model.
+    maxActiveRuns: 1,
     defaults: { retry: { attempts: 3, delay: "500ms", backoff: "exponential", maxDelay: "10s" }, timeout: "2m" },
   },
   (p) => {

@@ -2,6 +2,7 @@
 import { isRunFinished, type Pipeline, type RunInfo, type TaskInfo } from "weftline";
 import { UsageError } from "./errors.js";
 import { withChildren } from "./load-engine.js";
+import { isAlive, waitForOwner } from "./owner.js";
 import { listAll } from "./pages.js";
 import type { StoredTask } from "./progress/progress-model.js";
 import type { BeginHost, BegunRun } from "./run-here.js";
@@ -63,20 +64,49 @@ export async function beginRerun(
   return { handle, pipeline, records: before.flatMap((record) => openedAgain(record, again)) };
 }
 
+/** What becomes of tasks that the version of now does not have: their new ids, or `null` to forget what they did. */
+export type TaskMoves = Readonly<Record<string, string | null>>;
+
+/** Carries a run over to the version of its pipeline that the file has, and goes on with it. */
+export async function beginRemap(
+  host: BeginHost,
+  run: RunInfo,
+  pipelines: readonly Pipeline[],
+  tasks: TaskMoves,
+): Promise<BegunRun> {
+  const pipeline = withChildren(pipelines).find(({ id }) => id === run.pipeline);
+  if (pipeline === undefined) throw pipelineUnknown(run);
+  if (!isRunFinished(run.status)) await waitForOwner(host.storage, run.id, host.note);
+  host.own.want(run.id);
+  const before = await recordsOf(host, run);
+  const since = Date.now();
+  const handle = await host.engine.runs.remap(run.id, { tasks }).catch((error: Error & { code?: unknown }) => {
+    if (error.code !== "DAG_CHANGED") throw error;
+    throw new UsageError(`${error.message}\nHere: --task old=new, --drop gone`, { cause: error });
+  });
+  const records = before.flatMap((record) => moved(record, pipeline, tasks));
+  if (!isRunFinished(run.status)) return { handle, pipeline, records, goesOn: { status: run.status, since } };
+  return { handle, pipeline, records: records.map((record) => (isReopened(record) ? pending(record) : record)) };
+}
+
+function moved(record: StoredTask, { plan }: Pipeline, tasks: TaskMoves): StoredTask[] {
+  const task = Object.hasOwn(tasks, record.task) ? tasks[record.task]! : record.task;
+  const position = plan.positions.get(task);
+  return position === undefined ? [] : [{ ...record, task, position }];
+}
+
 async function goOn(host: BeginHost, run: RunInfo, pipeline: Pipeline): Promise<BegunRun> {
   const { engine, own, storage } = host;
+  await waitForOwner(storage, run.id, host.note);
   const records = await recordsOf(host, run);
   own.goOnWith(run.id);
+  const since = Date.now();
   const handle = await engine.runs.resume(run.id);
   const owner = (await storage.getRun(run.id))?.owner;
-  if (owner !== undefined && owner !== engine.id) {
-    throw new UsageError(
-      `RUN_ACTIVE: Cannot go on with run ${run.id} here, as engine ${owner} has it, which is alive. Wait for it, or cancel the run.`,
-    );
-  }
+  if (owner !== undefined && owner !== engine.id) throw isAlive(run.id, owner);
   const isLater = owner === undefined && run.availableAt > Date.now();
   const note = isLater ? `The run is to start at ${moment(run.availableAt)}.` : undefined;
-  return { handle, pipeline, records, ...(note !== undefined && { note }) };
+  return { handle, pipeline, records, goesOn: { status: run.status, since }, ...(note !== undefined && { note }) };
 }
 
 /** Asking to resume a run that nothing has to be said to only looks for it. */
@@ -98,11 +128,15 @@ function pipelineOf(run: RunInfo, pipelines: readonly Pipeline[]): Pipeline {
   const all = withChildren(pipelines);
   const pipeline = all.find(({ hash }) => hash === run.definition);
   if (pipeline !== undefined) return pipeline;
-  const isThere = all.some(({ id }) => id === run.pipeline);
+  if (!all.some(({ id }) => id === run.pipeline)) throw pipelineUnknown(run);
   throw new UsageError(
-    isThere
-      ? `DAG_CHANGED: Cannot go on with run ${run.id}, as pipeline "${run.pipeline}" has changed since it was made. Go back to the version it ran with, or start a new run. What changed: weftline diff <file> --run ${run.id}`
-      : `PIPELINE_UNKNOWN: Cannot go on with run ${run.id}, as the file does not export its pipeline "${run.pipeline}".`,
+    `DAG_CHANGED: Cannot go on with run ${run.id}, as pipeline "${run.pipeline}" has changed since it was made. Go back to the version it ran with, carry it over to this one (weftline remap <file> ${run.id}), or start a new run. What changed: weftline diff <file> --run ${run.id}`,
+  );
+}
+
+function pipelineUnknown({ id, pipeline }: RunInfo): UsageError {
+  return new UsageError(
+    `PIPELINE_UNKNOWN: Cannot go on with run ${id}, as the file does not export its pipeline "${pipeline}".`,
   );
 }
 

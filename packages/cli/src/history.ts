@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { createEngine, type Engine, type Logger, type Scheduler, type Storage } from "weftline";
 import { UsageError } from "./errors.js";
 import type { CliIo } from "./io.js";
-import { type LoadedFile, loadPipelines } from "./load-pipelines.js";
+import { type LoadedFile, loadFile } from "./load-pipelines.js";
 import { plainLine, truncate } from "./text.js";
 
 /** The history of a file's runs, read through an engine that never starts: it takes no run up. */
@@ -23,17 +23,25 @@ export async function withHistory<Result>(
   io: CliIo,
   use: (history: History) => Promise<Result>,
 ): Promise<Result> {
+  return withFile(path, io, (file) => withEngine(file, path, io, use));
+}
+
+/** Loads a file for as long as `use` takes. */
+export async function withFile<Result>(
+  path: string,
+  io: CliIo,
+  use: (file: LoadedFile) => Promise<Result>,
+): Promise<Result> {
   // What the file prints must not end up between the lines of ours.
   const release = io.captureOutput?.((text) => io.stderr.write(text));
   try {
-    const file = await loadPipelines(path, io.cwd);
-    return await withFile(file, path, io, use);
+    return await use(await loadFile(path, io.cwd));
   } finally {
     release?.();
   }
 }
 
-async function withFile<Result>(
+async function withEngine<Result>(
   file: LoadedFile,
   path: string,
   io: CliIo,
@@ -67,11 +75,16 @@ export async function durableStorage(file: LoadedFile): Promise<Storage> {
   throw new UsageError(
     [
       `Cannot look at runs of ${file.name}: ${problem}. Export a storage that keeps them, beside the pipelines:`,
-      "  export const storage = …;            // a Storage, or a function that returns one",
-      "  export const engine = { storage };   // or options for createEngine()",
+      ...STORAGE_TO_EXPORT,
     ].join("\n"),
   );
 }
+
+/** How a file says where its runs are. */
+export const STORAGE_TO_EXPORT: readonly string[] = [
+  "  export const storage = …;            // a Storage, or a function that returns one",
+  "  export const engine = { storage };   // or options for createEngine()",
+];
 
 const MAX_DETAILS_LENGTH = 500;
 

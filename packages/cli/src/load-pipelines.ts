@@ -16,7 +16,7 @@ type Pipeline = weftline.Pipeline;
 export interface LoadedFile {
   /** As people know it: relative to where they are. */
   readonly name: string;
-  /** Every pipeline it exports, once. */
+  /** Every pipeline it exports, once; none where what it exports is only a storage. */
   readonly pipelines: readonly Pipeline[];
   /** What it lends to its tasks: its export `resources`, called if it is a function; else what its `engine` has. */
   loadResources(): Promise<object>;
@@ -24,19 +24,36 @@ export interface LoadedFile {
   loadEngineOptions(): Promise<FileEngineOptions>;
 }
 
+/** {@link loadFile} for what needs a pipeline. @throws {UsageError} also when the file exports none. */
+export async function loadPipelines(file: string, cwd: string): Promise<LoadedFile> {
+  const { name, exports } = await load(file, cwd);
+  const loaded = loadedFile(name, exports);
+  if (loaded.pipelines.length > 0) return loaded;
+  throw new UsageError(`Cannot find a pipeline in ${name}: ${describeExports(exports)}.`);
+}
+
 /**
  * Loads a TypeScript or JavaScript file as it is, without a build, and finds the pipelines it exports: by name, as
  * default, in lists, or in an object exported as default.
  *
- * @throws {UsageError} when there is no such file, it cannot be loaded, or exports no pipeline.
+ * @throws {UsageError} when there is no such file, or it cannot be loaded.
  */
-export async function loadPipelines(file: string, cwd: string): Promise<LoadedFile> {
+export async function loadFile(file: string, cwd: string): Promise<LoadedFile> {
+  const { name, exports } = await load(file, cwd);
+  return loadedFile(name, exports);
+}
+
+type Exports = Readonly<Record<string, unknown>>;
+
+async function load(file: string, cwd: string): Promise<{ readonly name: string; readonly exports: Exports }> {
   const path = resolve(cwd, file);
   const name = relativeName(path, cwd);
   checkFile(path, name);
-  const exports = await importFile(path, cwd);
+  return { name, exports: await importFile(path, cwd) };
+}
+
+function loadedFile(name: string, exports: Exports): LoadedFile {
   const pipelines = findPipelines(exports);
-  if (pipelines.length === 0) throw new UsageError(`Cannot find a pipeline in ${name}: ${describeExports(exports)}.`);
   checkIds(pipelines, name);
   let options: Promise<FileEngineOptions> | undefined;
   const engineOptions = () => (options ??= loadEngineOptions(exports, name));
@@ -93,7 +110,7 @@ function closestFile(path: string): string | undefined {
   return files.find((file) => file.startsWith(`${base}.`)) ?? closest(base, files);
 }
 
-async function importFile(path: string, cwd: string): Promise<Record<string, unknown>> {
+async function importFile(path: string, cwd: string): Promise<Exports> {
   // Without its default interop jiti hands out the exports as the file wrote them.
   const jiti = createJiti(pathToFileURL(path).href, { interopDefault: false, virtualModules: ownLibrary(path) });
   try {
@@ -113,7 +130,7 @@ function ownLibrary(path: string): Record<string, unknown> {
   }
 }
 
-function findPipelines(exports: Record<string, unknown>): readonly Pipeline[] {
+function findPipelines(exports: Exports): readonly Pipeline[] {
   if (isPipeline(exports)) return [exports]; // module.exports = pipeline(…)
   const found = new Set<Pipeline>();
   for (const [name, value] of Object.entries(exports)) {
@@ -146,7 +163,7 @@ function checkIds(pipelines: readonly Pipeline[], name: string): void {
   throw new UsageError(`Cannot use ${name}: it exports two pipelines with the id "${twice}". Give each its own id.`);
 }
 
-function describeExports(exports: Record<string, unknown>): string {
+function describeExports(exports: Exports): string {
   const names = Object.entries(exports).map(([name, value]) => `${name} (${kindOf(value)})`);
   return names.length === 0 ? "it exports nothing" : `it exports ${shortList(names, 20)}`;
 }

@@ -316,6 +316,10 @@ describe("weftline", () => {
     "signal",
     "delete",
     "diff",
+    "remap",
+    "prune",
+    "health",
+    "migrate",
   ];
 
   it.each(["--help", "help", "run --help", "help graph", ...commands.map((name) => `${name} --help`)])(
@@ -350,6 +354,15 @@ describe("weftline", () => {
     ["cancel p.ts last --task a --index x", "Give the index of an item"],
     ["logs p.ts last --level loud", "Use debug, info, warn, error."],
     ["diff p.ts --run last p.ts", "not both"],
+    ["remap p.ts last --task fetch", "Give the old and the new id, as old=new."],
+    ["remap p.ts last --task a=b --drop a", 'Say once what becomes of task "a".'],
+    ["prune p.ts", "required option '--older-than <duration>' not specified"],
+    ["prune p.ts --older-than soon", "DURATION_INVALID: Cannot read --older-than"],
+    ["health p.ts", "Cannot look at runs of p.ts: it exports no storage"],
+    ["migrate p.ts", "Cannot migrate the storage of p.ts: it exports none. Export it:"],
+    ["migrate p.ts --check --print", "not both"],
+    ["migrate p.ts --from 1", "--from goes with --print alone."],
+    ["migrate p.ts --print --from x", "Give the number of a version, from 0."],
     ["graph p.ts good --format svg", "Allowed choices are tree, mermaid, dot."],
   ])("%s is a usage error", async (args, expected) => {
     const { code, out, err } = await weftline(args);

@@ -3,8 +3,12 @@ import packageJson from "../package.json" with { type: "json" };
 import { addDiffCommand } from "./commands/diff.js";
 import { addExplainCommand } from "./commands/explain.js";
 import { addGraphCommand } from "./commands/graph.js";
+import { addHealthCommand } from "./commands/health.js";
 import { addLogsCommand } from "./commands/logs.js";
 import { addMessageCommands } from "./commands/messages.js";
+import { addMigrateCommand } from "./commands/migrate.js";
+import { addPruneCommand } from "./commands/prune.js";
+import { addRemapCommand } from "./commands/remap.js";
 import { addRerunCommand, addResumeCommand } from "./commands/resume.js";
 import { addRunCommand } from "./commands/run.js";
 import { addRunsCommand } from "./commands/runs.js";
@@ -58,7 +62,11 @@ function makeProgram(io: CliIo, exit: (code: number) => void): Command {
   addExplainCommand(program, io, exit);
   addResumeCommand(program, io, exit);
   addRerunCommand(program, io, exit);
+  addRemapCommand(program, io, exit);
   addMessageCommands(program, io, exit);
+  addPruneCommand(program, io, exit);
   addDiffCommand(program, io, exit);
+  addHealthCommand(program, io, exit);
+  addMigrateCommand(program, io, exit);
   return program;
 }

@@ -29,6 +29,36 @@ it("takes up the runs it is told to, with those their tasks start, and leaves al
   await handle.result();
   expect(started).toEqual([wanted.id, "child"]);
   expect([await first.status(), await last.status()]).toEqual(["queued", "queued"]);
+  // Nobody else was kept from them meanwhile.
+  for (const { id } of [first, last]) expect(await storage.getRun(id)).toMatchObject({ owner: undefined, epoch: 0 });
+  await engine.stop();
+});
+
+it("takes a run before those that come before it in line, but no more at once than may be active", async () => {
+  const storage = memoryStorage();
+  const order: (string | undefined)[] = [];
+  const oneByOne = pipeline("one-by-one", { maxActiveRuns: 1 }, (p) => {
+    p.task("x", ({ run }) => void order.push(run.key));
+    p.signal("go");
+  });
+  const trigger = (key: string) => createEngine({ pipelines: [oneByOne], storage }).trigger(oneByOne, {}, { key });
+  await trigger("active");
+  const owner = createEngine({ pipelines: [oneByOne], storage });
+  await owner.start();
+  await trigger("in line");
+  const wanted = await trigger("wanted");
+
+  const own = new OwnRuns(storage);
+  const engine = createEngine({ pipelines: [oneByOne], storage: own.storage });
+  await engine.start();
+  own.goOnWith(wanted.id);
+  const handle = await engine.runs.resume(wanted.id);
+  expect(await handle.status()).toBe("queued");
+  await owner.stop();
+  await engine.runs.resume(wanted.id);
+  await handle.signal("go");
+  await handle.result();
+  expect(order).toEqual(["active", "wanted"]);
   await engine.stop();
 });
 

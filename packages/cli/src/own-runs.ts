@@ -6,6 +6,7 @@ import {
   type SendResult,
   type Storage,
 } from "weftline";
+import { allPages } from "./pages.js";
 
 const OPEN = ["queued", "running", "waiting", "paused"] as const;
 
@@ -51,32 +52,42 @@ export class OwnRuns {
     this.#cutOff.add(runId);
   }
 
-  /** Runs that come before them in line are ours as well until the engine stops, but are not begun. */
   async #claim(request: ClaimRequest, options?: Parameters<Storage["claimRuns"]>[1]): Promise<readonly RunRecord[]> {
-    const missing = await this.#claimable(request);
+    if (request.runId !== undefined) return this.#inner.claimRuns(request, options);
     const claimed: RunRecord[] = [];
-    while (missing.size > 0) {
-      const definitions = [...new Set([...missing.values()].map(({ definition }) => definition))];
-      const found = await this.#inner.claimRuns({ ...request, definitions, limit: 1 }, options);
-      if (found.length === 0) break;
-      // Of a pipeline that has to be run one by one, those before it have to go first.
-      claimed.push(...found.filter(({ id, pipeline }) => missing.delete(id) || pipeline in request.maxActiveRuns));
+    for (const { id, pipeline } of await this.#due(request)) {
+      const limit = request.maxActiveRuns[pipeline];
+      if (limit !== undefined && (await this.#isFull(pipeline, id, limit, request))) continue;
+      // Somebody asked for this very run, however many engines it has taken down.
+      const one = { ...request, runId: id, limit: 1, suspects: 1 };
+      claimed.push(...(await this.#inner.claimRuns(one, options)));
     }
     return claimed;
   }
 
-  async #claimable({ engineId, definitions, now }: ClaimRequest): Promise<Map<string, RunRecord>> {
-    const runs = new Map<string, RunRecord>();
+  /** The wanted runs that the engine does not have, and may begin. */
+  async #due({ engineId, definitions, now }: ClaimRequest): Promise<readonly RunRecord[]> {
+    const due: RunRecord[] = [];
     for (const id of this.#wanted) {
       const run = await this.#inner.getRun(id);
       if (run === undefined || isRunFinished(run.status)) continue;
-      const isDue = run.owner !== engineId && run.availableAt <= now && definitions.includes(run.definition);
-      if (isDue) runs.set(id, run);
+      if (run.owner !== engineId && run.availableAt <= now && definitions.includes(run.definition)) due.push(run);
       // A set goes on with what is added while it is walked.
       const children = await this.#inner.list("runs", { parent: id, status: OPEN }, { limit: 1_000 });
       for (const child of children.items) this.#wanted.add(child.id);
     }
-    return runs;
+    return due;
+  }
+
+  /** Whether as many other runs of the pipeline are active as may be. */
+  async #isFull(pipeline: string, runId: string, limit: number, request: ClaimRequest): Promise<boolean> {
+    await this.#inner.claimRuns({ ...request, definitions: [] }); // takes nothing; but what the dead had is free now
+    let active = 0;
+    for await (const run of allPages((page) => this.#inner.list("runs", { pipeline, status: OPEN }, page))) {
+      if (run.owner !== undefined && run.id !== runId) active++;
+      if (active === limit) return true;
+    }
+    return false;
   }
 
   async #send(

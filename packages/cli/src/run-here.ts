@@ -8,6 +8,7 @@ import {
   type Pipeline,
   type Resources,
   type RunHandle,
+  type RunInfo,
   type Storage,
 } from "weftline";
 import { EXIT_CODES } from "./errors.js";
@@ -42,6 +43,8 @@ export interface BeginHost {
   readonly engine: Engine;
   readonly storage: Storage;
   readonly own: OwnRuns;
+  /** Says something before the run is shown. */
+  note(text: string): void;
 }
 
 export interface BegunRun {
@@ -49,6 +52,8 @@ export interface BegunRun {
   readonly pipeline: Pipeline;
   /** Of a run that was there before: where its tasks stood. */
   readonly records?: readonly StoredTask[];
+  /** Of a run that had not ended: its status, and since when it goes on here. */
+  readonly goesOn?: { readonly status: RunInfo["status"]; readonly since: number };
   /** What to say before anything else. */
   readonly note?: string;
 }
@@ -83,9 +88,10 @@ export async function runHere(request: RunRequest, options: RunOptions, io: CliI
   let isAbandoned = false;
   try {
     await engine.start();
-    const begun = await request.begin({ engine, storage, own });
+    const begun = await request.begin({ engine, storage, own, note });
     const model = new ProgressModel(begun.pipeline);
     model.restore(begun.records ?? []);
+    if (begun.goesOn !== undefined) model.goOn(begun.goesOn.status, begun.goesOn.since);
     const interrupts = watchInterrupts(begun.handle, io, note);
     view = makeView(model, options, io);
     if (begun.note !== undefined && !options.json) note(begun.note);
@@ -184,7 +190,7 @@ async function resultOf(handle: RunHandle): Promise<unknown> {
     return await handle.result();
   } catch (thrown) {
     const { code } = thrown as { code?: unknown };
-    if (code === "RUN_FAILED" || code === "RUN_CANCELLED") return undefined;
+    if (code === "RUN_FAILED" || code === "RUN_CANCELLED" || code === "RUN_QUARANTINED") return undefined;
     throw thrown;
   }
 }

@@ -79,7 +79,7 @@ export function addRerunCommand(program: Command, io: CliIo, exit: (code: number
 }
 
 /** @throws {UsageError} when the file has no storage in which runs could be. */
-async function again(file: LoadedFile, given: string, begin: typeof beginAgain): Promise<RunRequest["begin"]> {
+export async function again(file: LoadedFile, given: string, begin: typeof beginAgain): Promise<RunRequest["begin"]> {
   await durableStorage(file);
   return async (host) => begin(host, await findRun(host.engine, given), file.pipelines);
 }

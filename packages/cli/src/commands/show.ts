@@ -46,6 +46,9 @@ export function addShowCommand(program: Command, io: CliIo, exit: (code: number)
         const details = await readDetails(engine, run, generation);
         const options = { colors: colorsFor(io), columns: io.columns, cwd: io.cwd, showStack: stack === true };
         io.stdout.write(json ? detailsJson(details, options.showStack) : showReport(details, Date.now(), options));
+        if (run.status === "quarantined" && !json) {
+          io.stdout.write(`\nOnce that is mended, go on with it: weftline resume ${path} ${run.id}\n`);
+        }
       });
       exit(EXIT_CODES.succeeded);
     });

@@ -133,6 +133,13 @@ export class ProgressModel {
     else if (status === "pending" || status === "ready") items.running.delete(instance.index.join());
   }
 
+  /** The run had begun before: of a run that is gone on with, no event tells that. */
+  goOn(status: RunStatus, at: number): void {
+    if (status === "queued") return;
+    this.status = status;
+    this.startedAt = at;
+  }
+
   /** Takes in what happened. Events of tasks it does not know change nothing. */
   apply(event: NamedEvent): void {
     switch (event.name) {

@@ -43,7 +43,7 @@ function title({ run }: RunDetails, now: number, { colors }: TextReportOptions):
 }
 
 function runFacts({ run, generation }: RunDetails, { showStack }: TextReportOptions): Facts {
-  const { startedAt, finishedAt, parent, schedule, instant } = run;
+  const { startedAt, finishedAt, parent, schedule, instant, crashes } = run;
   return [
     ["run", [run.id]],
     ["shown", generation === undefined ? [] : [`generation ${generation} of ${run.generation}`]],
@@ -52,6 +52,7 @@ function runFacts({ run, generation }: RunDetails, { showStack }: TextReportOpti
     ["due", run.availableAt > run.createdAt && startedAt === undefined ? [moment(run.availableAt)] : []],
     ["started", startedAt === undefined ? [] : [moment(startedAt)]],
     ["finished", finishedAt === undefined || !isRunFinished(run.status) ? [] : [moment(finishedAt)]],
+    ["crashes", crashes === 0 ? [] : [`${count(crashes, "engine")} died while it ran, and it made no progress since`]],
     ["key", run.key === undefined ? [] : [plainLine(run.key)]],
     ["tags", run.tags.length === 0 ? [] : [run.tags.map(plainLine).join(" ")]],
     [

@@ -35,6 +35,8 @@ export function taskTree(details: RunDetails, now: number): readonly (readonly S
 class TaskRows {
   readonly rows: Row[] = [];
   readonly #now: number;
+  /** What ran then may be what brought the engine down. */
+  readonly #isQuarantined: boolean;
   readonly #byName: ReadonlyMap<string, TaskInfo>;
   readonly #items = new Map<string, TaskInfo[]>();
   readonly #steps = new Map<string, StepInfo[]>();
@@ -43,6 +45,7 @@ class TaskRows {
 
   constructor({ tasks, steps, children, graph, run }: RunDetails, now: number) {
     this.#now = run.finishedAt ?? now;
+    this.#isQuarantined = run.status === "quarantined";
     this.#byName = new Map(tasks.map((task) => [taskName(task.task, task.index), task]));
     for (const task of tasks) {
       if (task.index.length > 0) push(this.#items, taskName(task.task, task.index.slice(0, -1)), task);
@@ -80,13 +83,18 @@ class TaskRows {
     const status = record?.status ?? "pending";
     const { symbol, style } = STATUS_STYLES[status];
     const name = taskName(task.id, index);
+    const isSuspect =
+      this.#isQuarantined && status === "running" && task.kind !== "group" && record?.items === undefined;
     const isQuiet = status === "pending" || status === "skipped" || status === "upstream-failed";
     this.rows.push({
       level,
       symbol: { text: symbol, style },
       name: { text: name, style: isQuiet ? "dim" : undefined },
       time: record ? elapsed(record, this.#now) : "",
-      details: [{ text: status === "succeeded" ? "" : status, style }, ...factsOf(record)],
+      details: [
+        { text: status === "succeeded" ? "" : isSuspect ? "was running when its engine died" : status, style },
+        ...factsOf(record),
+      ],
     });
     const child = this.#children.get(name);
     if (child) this.#addNote(level + 1, "→", child.pipeline, `${child.status}, run ${child.id}`);
