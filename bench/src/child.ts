@@ -33,17 +33,22 @@ export interface RunOptions {
   readonly limitMs?: number;
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** Who runs it, where that is somebody else. */
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
 }
 
 /** Runs a program. @returns What it wrote to its standard output. */
 export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome<string>> {
-  const { limitMs = LIMIT_MS, ...rest } = options;
+  const { limitMs = LIMIT_MS, uid, gid, ...rest } = options;
   return new Promise((resolve) => {
     execFile(
       program,
       args,
       {
         ...rest,
+        ...(uid !== undefined && { uid }),
+        ...(gid !== undefined && { gid }),
         timeout: limitMs,
         killSignal: "SIGKILL",
         maxBuffer: MAX_OUTPUT_BYTES,

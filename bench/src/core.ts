@@ -5,7 +5,7 @@ import { GROUPS } from "./groups.js";
 import { describeMachine } from "./machine.js";
 import { progress } from "./progress.js";
 import { asText } from "./render.js";
-import { type Group, type Report, targetTable } from "./report.js";
+import { type Group, nothingMeasured, type Report, targetTable } from "./report.js";
 import { HELP, readSettings, type Settings } from "./settings.js";
 
 const DOCUMENT = new URL("../../docs/benchmarks.md", import.meta.url);
@@ -51,7 +51,7 @@ function failed({ name }: Group, error: unknown): Report {
   console.error(error);
   process.exitCode = 1;
   const failure = error instanceof Error ? error.message : String(error);
-  return { tables: [], targets: [{ what: name, target: "", measured: failure, verdict: "not judged" }], samples: [] };
+  return nothingMeasured(name, failure);
 }
 
 async function save(results: Results, { json, writesDocs }: Settings): Promise<void> {

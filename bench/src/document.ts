@@ -36,7 +36,7 @@ export function documentOf(results: Results): string {
   return `${parts.join("\n\n")}\n`;
 }
 
-const INTRODUCTION = `What Weftline costs, beside its peers. All figures are of one run of the program in [bench](../bench/README.md), which wrote this page: every contender on the same machine, in turns, in processes of their own, with tasks that do nothing. Figures are medians; a target is judged by the figure as it was measured.`;
+const INTRODUCTION = `What Weftline costs, beside its peers. All figures are of one run of the program in [bench](../bench/README.md), which wrote this page: every contender on the same machine, in turns, in processes of their own, with tasks that do next to nothing. Figures are medians; a target is judged by the figure as it was measured.`;
 
 function warnings({ isQuick, leftOut }: Results): string[] {
   return [

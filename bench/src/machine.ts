@@ -15,7 +15,18 @@ export interface Machine {
   readonly versions: Readonly<Record<string, string>>;
 }
 
-const PACKAGES = ["weftline", "p-graph", "flowcraft", "async", "p-queue"];
+const PACKAGES = [
+  "weftline",
+  "p-graph",
+  "flowcraft",
+  "async",
+  "p-queue",
+  "@dbos-inc/dbos-sdk",
+  "openworkflow",
+  "bullmq",
+  "pg",
+  "@photostructure/sqlite",
+];
 
 export async function describeMachine(): Promise<Machine> {
   const versions = await Promise.all(PACKAGES.map(async (name) => [name, await versionOf(name)] as const));

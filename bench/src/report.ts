@@ -72,10 +72,17 @@ export function targetTable(targets: readonly Target[]): Table {
 export const NOT_MEASURED = "–";
 
 export const inMicroseconds = (figure: number) => `${short(figure)} µs`;
+export const inSeconds = (figure: number) => `${short(figure)} s`;
 export const inMilliseconds = (figure: number) => `${short(figure)} ms`;
 export const inKilobytes = (bytes: number) => `${short(bytes / 1_000)} kB`;
 export const inMegabytes = (bytes: number) => `${short(bytes / 1_000_000)} MB`;
+export const inPercent = (share: number) => `${short(share * 100)} %`;
 export const times = (figure: number) => `${short(figure)}×`;
+
+/** What to say when a group cannot measure anything. */
+export function nothingMeasured(group: string, why: string): Report {
+  return { tables: [], targets: [{ what: group, target: "", measured: why, verdict: "not judged" }], samples: [] };
+}
 
 /** For columns: the digits after the point are those that say something. */
 export function decimals(figure: number): string {
