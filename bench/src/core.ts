@@ -1,14 +1,14 @@
-/** Measures the chosen groups, prints their tables, and writes the figures as JSON and, when asked to, the page in docs. */
+/** Measures the chosen groups, prints their tables, and writes the figures as JSON and, when asked to, the pages in docs of what was measured. */
 import { writeFile } from "node:fs/promises";
 import { documentOf, type GroupResult, NOTHING_MEASURED, type Results } from "./document.js";
-import { GROUPS } from "./groups.js";
+import { PAGES } from "./groups.js";
 import { describeMachine } from "./machine.js";
 import { progress } from "./progress.js";
 import { asText } from "./render.js";
 import { type Group, nothingMeasured, type Report, targetTable } from "./report.js";
 import { HELP, readSettings, type Settings } from "./settings.js";
 
-const DOCUMENT = new URL("../../docs/benchmarks.md", import.meta.url);
+const DOCS = new URL("../../docs/", import.meta.url);
 
 await main();
 
@@ -34,8 +34,7 @@ async function measureAll(settings: Settings): Promise<void> {
   const groups: GroupResult[] = [];
   for (const group of settings.groups) groups.push(await measureGroup(group, settings));
   const { command, isQuick, runs } = settings;
-  const leftOut = GROUPS.filter((group) => !settings.groups.includes(group)).map(({ name }) => name);
-  await save({ at, command, isQuick, runs, machine, groups, leftOut }, settings);
+  await save({ at, command, isQuick, runs, machine, groups }, settings);
 }
 
 async function measureGroup(group: Group, settings: Settings): Promise<GroupResult> {
@@ -60,6 +59,9 @@ async function save(results: Results, { json, writesDocs }: Settings): Promise<v
   await writeFile(json, `${JSON.stringify(results, null, 2)}\n`);
   progress(`wrote ${json}`);
   if (!writesDocs) return;
-  await writeFile(DOCUMENT, documentOf(results));
-  progress("wrote docs/benchmarks.md");
+  for (const page of PAGES) {
+    if (!results.groups.some(({ name }) => page.groups.some((group) => group.name === name))) continue;
+    await writeFile(new URL(page.file, DOCS), documentOf(page, results));
+    progress(`wrote docs/${page.file}`);
+  }
 }

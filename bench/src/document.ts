@@ -1,3 +1,4 @@
+import type { Page } from "./groups.js";
 import type { Machine } from "./machine.js";
 import { asMarkdown } from "./render.js";
 import { type Report, targetTable } from "./report.js";
@@ -10,8 +11,6 @@ export interface Results {
   readonly runs: number;
   readonly machine: Machine;
   readonly groups: readonly GroupResult[];
-  /** Groups that were not asked for. */
-  readonly leftOut: readonly string[];
 }
 
 export interface GroupResult extends Report {
@@ -21,24 +20,26 @@ export interface GroupResult extends Report {
 
 export const NOTHING_MEASURED = "Nothing was measured; the targets say why.";
 
-/** `docs/benchmarks.md`. */
-export function documentOf(results: Results): string {
-  const targets = results.groups.flatMap((group) => group.targets);
+/** A page of what was measured of its groups. */
+export function documentOf(page: Page, results: Results): string {
+  const groups = results.groups.filter(({ name }) => page.groups.some((group) => group.name === name));
+  const leftOut = page.groups.map(({ name }) => name).filter((name) => groups.every((group) => group.name !== name));
+  const targets = groups.flatMap((group) => group.targets);
   const parts = [
-    "# Benchmarks",
+    `# ${page.title}`,
     INTRODUCTION,
-    ...warnings(results),
+    ...warnings(results, leftOut),
     machineList(results),
     "## Targets",
     targets.length > 0 ? withoutHeading(asMarkdown(targetTable(targets))) : "None of these groups has a target.",
-    ...results.groups.flatMap(({ title, tables }) => [`## ${title}`, ...tablesOf(tables.map(asMarkdown))]),
+    ...groups.flatMap(({ title, tables }) => [`## ${title}`, ...tablesOf(tables.map(asMarkdown))]),
   ];
   return `${parts.join("\n\n")}\n`;
 }
 
 const INTRODUCTION = `What Weftline costs, beside its peers. All figures are of one run of the program in [bench](../bench/README.md), which wrote this page: every contender on the same machine, in turns, in processes of their own, with tasks that do next to nothing. Figures are medians; a target is judged by the figure as it was measured.`;
 
-function warnings({ isQuick, leftOut }: Results): string[] {
+function warnings({ isQuick }: Results, leftOut: readonly string[]): string[] {
   return [
     ...(isQuick
       ? ["**This was a quick run**: its sizes are small, its figures show only that the program works."]

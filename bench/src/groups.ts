@@ -12,18 +12,26 @@ import { shapes } from "./shapes.js";
 import { sqlite } from "./sqlite.js";
 import { waiting } from "./waiting.js";
 
+/** Groups that are measured together and shown on one page. */
+export interface Page {
+  readonly title: string;
+  /** In `docs`. */
+  readonly file: string;
+  readonly groups: readonly Group[];
+}
+
 /** In the order in which they are measured and shown. */
-export const GROUPS: readonly Group[] = [
-  layered,
-  shapes,
-  patterns,
-  oneTask,
-  importing,
-  idle,
-  waiting,
-  footprint,
-  postgres,
-  sqlite,
-  recovery,
-  history,
+export const PAGES: readonly Page[] = [
+  {
+    title: "Benchmarks",
+    file: "benchmarks.md",
+    groups: [layered, shapes, patterns, oneTask, importing, idle, waiting, footprint],
+  },
+  {
+    title: "Benchmarks of durable storage",
+    file: "benchmarks-storage.md",
+    groups: [postgres, sqlite, recovery, history],
+  },
 ];
+
+export const GROUPS: readonly Group[] = PAGES.flatMap(({ groups }) => groups);

@@ -28,7 +28,7 @@ Usage: npm run bench -- [options]
   --quick           small sizes and few repetitions: shows that the program works, its figures mean nothing
   --runs <n>        how many processes stand behind each figure (default: ${RUNS}, quick: ${QUICK_RUNS})
   --json <file>     where the figures go, every sample included (default: bench/results.json)
-  --write-docs      write docs/benchmarks.md
+  --write-docs      write the pages in docs of what was measured
   --help            show this text`;
 
 /** @returns Nothing when help is asked for. @throws {TypeError} Says which argument is wrong. */
