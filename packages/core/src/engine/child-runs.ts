@@ -36,6 +36,8 @@ export interface ChildRunsHost {
   resultOf(end: RunEnd, pipeline: Pipeline): Promise<Encoded>;
   /** Runs of ours may have become due again. */
   claim(): Promise<void>;
+  /** A message was left for a run: storage may be one that gives no hints. */
+  said(runId: string): void;
   /** Calls again after a while. */
   later(again: () => void): void;
 }
@@ -114,5 +116,6 @@ export class ChildRuns {
 
   async #send(message: RunMessage): Promise<void> {
     await this.#host.storage.send([message]);
+    this.#host.said(message.runId);
   }
 }

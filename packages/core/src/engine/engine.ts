@@ -321,6 +321,7 @@ export class Engine {
       endOf: (id) => this.#endOf(id),
       resultOf: async (end, pipeline) => encode(await readResult(this.#storage, end, pipeline), "output", limits),
       claim: () => this.#ownership.claim(),
+      said: (runId) => this.#ownership.onHint({ topic: "inbox", ids: [runId] }),
       later: (again) => this.#ownership.later(again),
     });
   }

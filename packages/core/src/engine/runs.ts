@@ -71,6 +71,8 @@ export class Runs extends RunHistory<RunsHost> {
     const message = { kind: "cancel", task, index, downstream, reason: boundReason(reason) } as const;
     const result = await this.#send({ ...this.#envelope(runId), ...message });
     await this.host.ownership.deliver();
+    // One that nobody owned is due by now, and storage may be one that gives no hints.
+    if (result === undefined && !this.host.ownership.has(runId)) await this.host.claim();
     if (result === undefined && task === undefined) await this.host.strays.end(runId, message.reason);
     return result === undefined;
   }
