@@ -1,11 +1,11 @@
-import { describe, expect, it } from "vitest";
-import { memoryStorage } from "../defaults/memory/memory-storage.js";
+import { describe, expect, it, vi } from "vitest";
 import type { Builder } from "../define/builder.js";
 import { pipeline } from "../define/pipeline.js";
 import { startedEngine } from "../test-support/engines.js";
 import { FaultyStorage, losesReply } from "../test-support/faulty-storage.js";
 import { settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { testStorage } from "../test-support/storages.js";
 
 leavesNothingBehind();
 
@@ -36,7 +36,7 @@ function failing(state = { isBroken: true }) {
 
 async function failedRun(v1: Version) {
   ran.length = 0;
-  const storage = memoryStorage();
+  const storage = testStorage();
   const old = await startedEngine({ pipelines: [v1], storage });
   const run = await old.trigger(v1);
   await run.result().catch(() => undefined);
@@ -53,7 +53,7 @@ describe("an engine with another version of a pipeline", () => {
 
   it("F44 leaves runs of the old one to engines that have it, and health() says which runs those are", async () => {
     ran.length = 0;
-    const storage = memoryStorage();
+    const storage = testStorage();
     const creator = await startedEngine({ pipelines: [v1], storage });
     const run = await creator.trigger(v1, undefined, { at: Date.now() + 3_600_000 });
     await storage.send([
@@ -74,7 +74,7 @@ describe("an engine with another version of a pipeline", () => {
 
   it("F199 works beside the old one for as long as a rolling deploy lasts: each takes its own runs", async () => {
     ran.length = 0;
-    const storage = memoryStorage();
+    const storage = testStorage();
     const old = await startedEngine({ pipelines: [v1], storage });
     const latest = await startedEngine({ pipelines: [v2], storage });
     for (let n = 0; n < 5; n++) {
@@ -107,7 +107,7 @@ describe("an engine with another version of a pipeline", () => {
   });
 
   it("ends such a run when it is cancelled and nobody is left who could", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const old = await startedEngine({ pipelines: [v1], storage });
     const run = await old.trigger(v1, undefined, { at: Date.now() + 3_600_000 });
     const beside = await startedEngine({ pipelines: [v2], storage });
@@ -119,13 +119,12 @@ describe("an engine with another version of a pipeline", () => {
   });
 
   it("leaves the cancelling to an engine that has the version, where one lives", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const old = await startedEngine({ pipelines: [v1], storage });
     const beside = await startedEngine({ pipelines: [v2], storage });
     const run = await old.trigger(v1, undefined, { at: Date.now() + 3_600_000 });
     expect(await beside.runs.cancel(run.id)).toBe(true);
-    await settled();
-    expect(await old.runs.get(run.id)).toMatchObject({ status: "cancelled" });
+    await vi.waitFor(async () => expect(await old.runs.get(run.id)).toMatchObject({ status: "cancelled" }));
     expect((await old.runs.tasks(run.id)).items).toMatchObject([{ status: "cancelled" }]);
   });
 });
@@ -158,7 +157,7 @@ describe("runs.remap()", () => {
   });
 
   it("goes on with a run that no engine could take", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     let isFirst = true;
     const v1 = version((p) => {
       const fetch = p.task("fetch", noted("fetch"));
@@ -212,7 +211,7 @@ describe("runs.remap()", () => {
   });
 
   it("refuses a run that an engine has, one that succeeded, and one of the version that is here", async () => {
-    const storage = memoryStorage();
+    const storage = testStorage();
     const state = { isBroken: false };
     const { v1 } = failing(state);
     const old = await startedEngine({ pipelines: [v1], storage });
