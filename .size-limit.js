@@ -6,8 +6,9 @@ export default [
   {
     name: "weftline, minified and gzipped, without its dependencies",
     path: "packages/core/dist/index.js",
-    // The aim is 40 kB, which the core had before groups, waits, limits and reruns; this holds what it has now.
-    limit: "62 kB",
+    // The aim is 40 kB, which the core had before groups, waits, limits, reruns, ownership and recovery; this holds what
+    // it has now.
+    limit: "71 kB",
     gzip: true,
     ignore: ["node:*", ...Object.keys(core.dependencies)],
   },

@@ -131,6 +131,7 @@ it("F134 F156 whatever gates there are and whatever ends or is cancelled: no lim
           }
           await clock.advance(perMs);
         }
+        await settled(); // the dispatcher may be pausing
         expect(isOver()).toBe(true);
         expect([
           dispatcher.active,

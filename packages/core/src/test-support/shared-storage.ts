@@ -1,4 +1,4 @@
-import type { LeaseRequest, Storage } from "../contracts/storage.js";
+import type { Storage } from "../contracts/storage.js";
 import { memoryStorage } from "../defaults/memory/memory-storage.js";
 
 /**
@@ -13,10 +13,4 @@ export function sharedStorage(inner: Storage = memoryStorage()): Storage {
       return typeof member === "function" ? member.bind(target) : member;
     },
   });
-}
-
-/** The engine dies without a word: what it owned is given back, as after the end of its lease. */
-export async function kill(storage: Storage, engineId: string): Promise<void> {
-  const request: LeaseRequest = { engineId, leaseMs: 1e-9, isNew: true, definitions: [] };
-  await storage.renewLease(request);
 }
