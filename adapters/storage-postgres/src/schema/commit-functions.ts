@@ -9,6 +9,21 @@ const TASK_VALUES = `v_numbers[t_run[i]], t_started_at[i], t_finished_at[i],
           t_position[i], coalesce(t_generation[i], 1), coalesce(t_attempts[i], 1), v_origins[t_origin[i]],
           coalesce(t_path[i], ''), t_task[i], t_status[i], t_output[i], t_wait_key[i], t_more[i]`;
 
+const LINE_COLUMNS = "run, at, generation, attempt, task, path";
+
+/** What all lines have in common, of the line at place i. @param kind - The letter before the names of its columns. */
+function lineValues(kind: string): string {
+  const columns = ["at", "generation", "attempt", "task", "path"].map((name) => `${kind}_${name}[i]`);
+  const [at, generation, attempt, task, path] = columns;
+  return `v_numbers[${kind}_run[i]], ${at}, coalesce(${generation}, 1), coalesce(${attempt}, 1), ${task},
+          coalesce(${path}, '')`;
+}
+
+/** The places i of those records of a kind whose runs are not fenced. */
+function written(kind: string): string {
+  return `FROM generate_subscripts(${kind}_run, 1) i WHERE v_numbers[${kind}_run[i]] <> 0`;
+}
+
 export const COMMIT_FUNCTIONS = `
 -- A task's row also stands for its first attempt (origin) while that has the same status and times. When the two part,
 -- the attempt becomes a row of its own.
@@ -125,42 +140,37 @@ BEGIN
     END IF;
     INSERT INTO {schema}.attempts AS a (run, started_at, finished_at, position, generation, attempt, origin, path, task,
         status, error)
-      SELECT v_numbers[a_run[i]], a_started_at[i], a_finished_at[i], a_position[i], coalesce(a_generation[i], 1), a_attempt[i],
-          v_origins[a_origin[i]], coalesce(a_path[i], ''), a_task[i], a_status[i], a_error[i]
-        FROM generate_subscripts(a_run, 1) i WHERE v_numbers[a_run[i]] <> 0
+      SELECT v_numbers[a_run[i]], a_started_at[i], a_finished_at[i], a_position[i], coalesce(a_generation[i], 1),
+          a_attempt[i], v_origins[a_origin[i]], coalesce(a_path[i], ''), a_task[i], a_status[i], a_error[i]
+        ${written("a")}
       ON CONFLICT (run, position, path, generation, attempt) DO UPDATE
         SET started_at = EXCLUDED.started_at, finished_at = EXCLUDED.finished_at, origin = EXCLUDED.origin,
           task = EXCLUDED.task, status = EXCLUDED.status, error = EXCLUDED.error;
   END IF;
 
   IF l_run IS NOT NULL THEN
-    INSERT INTO {schema}.logs (run, at, generation, attempt, task, path, level, message, data)
-      SELECT v_numbers[l_run[i]], l_at[i], coalesce(l_generation[i], 1), coalesce(l_attempt[i], 1), l_task[i], coalesce(l_path[i], ''), l_level[i],
-          l_message[i], l_data[i]
-        FROM generate_subscripts(l_run, 1) i WHERE v_numbers[l_run[i]] <> 0;
+    INSERT INTO {schema}.logs (${LINE_COLUMNS}, level, message, data)
+      SELECT ${lineValues("l")}, l_level[i], l_message[i], l_data[i]
+        ${written("l")};
   END IF;
   IF m_run IS NOT NULL THEN
-    INSERT INTO {schema}.metrics (run, at, generation, attempt, task, path, name, value)
-      SELECT v_numbers[m_run[i]], m_at[i], coalesce(m_generation[i], 1), coalesce(m_attempt[i], 1), m_task[i], coalesce(m_path[i], ''), m_name[i], m_value[i]
-        FROM generate_subscripts(m_run, 1) i WHERE v_numbers[m_run[i]] <> 0;
+    INSERT INTO {schema}.metrics (${LINE_COLUMNS}, name, value)
+      SELECT ${lineValues("m")}, m_name[i], m_value[i] ${written("m")};
   END IF;
   IF f_run IS NOT NULL THEN
-    INSERT INTO {schema}.artifacts (run, at, generation, attempt, task, path, size, name, content_type, data)
-      SELECT v_numbers[f_run[i]], f_at[i], coalesce(f_generation[i], 1), coalesce(f_attempt[i], 1), f_task[i], coalesce(f_path[i], ''), f_size[i], f_name[i],
-          f_content_type[i], f_data[i]
-        FROM generate_subscripts(f_run, 1) i WHERE v_numbers[f_run[i]] <> 0;
+    INSERT INTO {schema}.artifacts (${LINE_COLUMNS}, size, name, content_type, data)
+      SELECT ${lineValues("f")}, f_size[i], f_name[i], f_content_type[i], f_data[i]
+        ${written("f")};
   END IF;
   IF x_run IS NOT NULL THEN
-    INSERT INTO {schema}.assets (run, at, generation, attempt, task, path, asset)
-      SELECT v_numbers[x_run[i]], x_at[i], coalesce(x_generation[i], 1), coalesce(x_attempt[i], 1), x_task[i], coalesce(x_path[i], ''), x_asset[i]
-        FROM generate_subscripts(x_run, 1) i WHERE v_numbers[x_run[i]] <> 0;
+    INSERT INTO {schema}.assets (${LINE_COLUMNS}, asset)
+      SELECT ${lineValues("x")}, x_asset[i] ${written("x")};
   END IF;
   IF e_run IS NOT NULL THEN
     -- A step that is written again keeps its number, and so its place.
-    INSERT INTO {schema}.steps (run, at, generation, attempt, task, path, started_at, step, output)
-      SELECT v_numbers[e_run[i]], e_at[i], coalesce(e_generation[i], 1), coalesce(e_attempt[i], 1), e_task[i], coalesce(e_path[i], ''), e_started_at[i],
-          e_step[i], e_output[i]
-        FROM generate_subscripts(e_run, 1) i WHERE v_numbers[e_run[i]] <> 0
+    INSERT INTO {schema}.steps (${LINE_COLUMNS}, started_at, step, output)
+      SELECT ${lineValues("e")}, e_started_at[i], e_step[i], e_output[i]
+        ${written("e")}
       ON CONFLICT (run, task, path, generation, step) DO UPDATE
         SET at = EXCLUDED.at, started_at = EXCLUDED.started_at, attempt = EXCLUDED.attempt, output = EXCLUDED.output;
   END IF;
@@ -168,7 +178,7 @@ BEGIN
     -- In order, so that two engines that keep the same keys never wait for each other.
     INSERT INTO {schema}.cache (key, output, run_id, expires_at)
       SELECT c_key[i], c_output[i], c_run_id[i], c_expires_at[i]
-        FROM generate_subscripts(c_run, 1) i WHERE v_numbers[c_run[i]] <> 0 ORDER BY 1
+        ${written("c")} ORDER BY 1
       ON CONFLICT (key) DO UPDATE
         SET output = EXCLUDED.output, run_id = EXCLUDED.run_id, expires_at = EXCLUDED.expires_at;
   END IF;
