@@ -6,6 +6,8 @@ it("weftline exports exactly these values", () => {
     [
       "ERROR_CODES",
       "EVENT_NAMES",
+      "LeaseBoard",
+      "LeaseRenewal",
       "NonRetryableError",
       "RUN_STATUSES",
       "RetryAfter",
@@ -24,6 +26,7 @@ it("weftline exports exactly these values", () => {
       "durationMs",
       "encode",
       "every",
+      "findRejected",
       "fromGraph",
       "inProcess",
       "isRunFinished",
@@ -39,4 +42,11 @@ it("weftline exports exactly these values", () => {
       "toMermaid",
     ]
   `);
+});
+
+it.each([
+  ["@weftline/storage-sqlite", ["sqliteStorage"]],
+  ["@weftline/storage-postgres", ["postgresStorage"]],
+])("%s exports exactly these values", async (name, values) => {
+  expect(Object.keys((await import(name)) as object).sort()).toEqual(values);
 });
