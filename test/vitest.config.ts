@@ -51,7 +51,9 @@ function engineOn(storage: string, options: TestOptions = {}): TestProjectInline
     include: ENGINE_TESTS,
     exclude: WITHOUT_STORAGE,
     env: { WEFTLINE_TEST_STORAGE: storage },
-    testTimeout: 20_000,
+    testTimeout: 40_000,
+    // Of engines that stop while the machine is busy, each may have to wait for its last flush and for its executors.
+    hookTimeout: 40_000,
     ...options,
   });
 }
