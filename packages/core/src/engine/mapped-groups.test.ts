@@ -397,6 +397,35 @@ describe("its retry", () => {
   });
 });
 
+describe("a mapped group in a group that is retried", () => {
+  it("has lost its items as soon as it is opened anew, though its own list is not read yet", async () => {
+    const clock = new ManualClock();
+    const second = gate();
+    let passes = 0;
+    const work = pipeline("work", (p) => {
+      const retry = { attempts: 2, delay: "1s", backoff: "fixed", jitter: "none" } as const;
+      p.group("all", { retry }, (g) => {
+        const list = g.task("list", () => (passes++ === 0 ? ["a", "b", "c"] : second.passed.then(() => ["a"])));
+        const each = g.group("each", { over: list }, (inner) => void inner.task("x", ({ item }) => item));
+        g.task("fails-once", { after: [each] }, () => (passes === 1 ? broken() : undefined));
+      });
+    });
+    const engine = await startedEngine({ pipelines: [work], clock });
+    const run = await engine.trigger(work);
+    const items = async () =>
+      (await engine.runs.tasks(run.id)).items.filter(({ index }) => index.length > 0).map(({ task }) => task);
+    await settled();
+    expect(await items()).toEqual(["all.each", "all.each", "all.each", "all.each.x", "all.each.x", "all.each.x"]);
+    await clock.advance(1_000);
+    expect(await items()).toEqual([]);
+    second.open();
+    await run.result();
+    expect(await items()).toEqual(["all.each", "all.each.x"]);
+    const { items: before } = await engine.runs.tasks(run.id, { generation: 1, task: "all.each.x" });
+    expect(before).toHaveLength(3);
+  });
+});
+
 describe("resuming a run with a mapped group", () => {
   it("goes on with the items that failed, from their point of failure", async () => {
     const calls: string[] = [];

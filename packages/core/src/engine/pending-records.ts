@@ -2,6 +2,7 @@ import type { Page, PageRequest, TaskQuery, TaskRecord } from "../contracts/reco
 import type { Storage } from "../contracts/storage.js";
 import type { Pipeline } from "../define/pipeline.js";
 import { cursorInvalid } from "./errors.js";
+import { withoutLeftBehind } from "./left-behind.js";
 import { everyRecord } from "./paging.js";
 
 const PREFIX = "pending:";
@@ -22,7 +23,8 @@ export async function pendingRecords(
   if (page.cursor?.startsWith(PREFIX)) {
     return pendingPage(storage, runId, pipeline, query, readPosition(page.cursor), page.limit);
   }
-  const recorded = await storage.list("tasks", { ...query, runId }, page);
+  const listed = await storage.list("tasks", { ...query, runId }, page);
+  const recorded = await withoutLeftBehind(storage, pipeline.plan, { ...query, runId }, listed);
   if (recorded.next !== undefined) return recorded;
   const room = page.limit - recorded.items.length;
   const pending = await pendingPage(storage, runId, pipeline, query, 0, room);
