@@ -45,6 +45,20 @@ it("weftline exports exactly these values", () => {
 });
 
 it.each([
+  [
+    "weftline/remote",
+    [
+      "LentResources",
+      "OutputLines",
+      "RemoteAttempt",
+      "TaskServer",
+      "checkDefinitions",
+      "definitionsOf",
+      "findPipelines",
+      "loadTaskModule",
+      "plainJob",
+    ],
+  ],
   ["@weftline/storage-sqlite", ["sqliteStorage"]],
   ["@weftline/storage-postgres", ["postgresStorage"]],
 ])("%s exports exactly these values", async (name, values) => {

@@ -19,6 +19,11 @@ const POSTGRES_TESTS = [
   "test/**/*.postgres.test.ts",
 ];
 
+interface Package {
+  readonly name: string;
+  readonly exports?: Readonly<Record<string, unknown>>;
+}
+
 /** Every workspace package by name, pointing at its source: tests never see a stale build. */
 function sourceAliases(): { find: RegExp; replacement: string }[] {
   return ["packages", "adapters"]
@@ -26,9 +31,16 @@ function sourceAliases(): { find: RegExp; replacement: string }[] {
     .filter((folder) => existsSync(folder))
     .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
     .filter((folder) => existsSync(join(folder, "package.json")))
-    .map((folder) => {
-      const { name } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { name: string };
-      return { find: new RegExp(`^${name}$`), replacement: join(folder, "src/index.ts") };
+    .flatMap((folder) => {
+      const { name, exports = {} } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Package;
+      const entries = Object.keys(exports).filter((entry) => entry !== "./package.json" && entry !== ".");
+      return [
+        { find: new RegExp(`^${name}$`), replacement: join(folder, "src/index.ts") },
+        ...entries.map((entry) => ({
+          find: new RegExp(`^${name}/${entry.slice(2)}$`),
+          replacement: join(folder, `src/${entry.slice(2)}.ts`),
+        })),
+      ];
     });
 }
 

@@ -4,6 +4,7 @@ import { dirname, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { createJiti } from "jiti";
 import * as weftline from "weftline";
+import { findPipelines } from "weftline/remote";
 import { closest } from "./closest.js";
 import { UsageError } from "./errors.js";
 import { type FileEngineOptions, loadEngineOptions, loadResources } from "./load-engine.js";
@@ -128,32 +129,6 @@ function ownLibrary(path: string): Record<string, unknown> {
   } catch {
     return { weftline };
   }
-}
-
-function findPipelines(exports: Exports): readonly Pipeline[] {
-  if (isPipeline(exports)) return [exports]; // module.exports = pipeline(…)
-  const found = new Set<Pipeline>();
-  for (const [name, value] of Object.entries(exports)) {
-    for (const candidate of candidates(name, value)) if (isPipeline(candidate)) found.add(candidate);
-  }
-  return [...found];
-}
-
-function candidates(name: string, value: unknown): readonly unknown[] {
-  if (Array.isArray(value)) return value;
-  const isBag = name === "default" && typeof value === "object" && value !== null && !isPipeline(value);
-  return isBag ? Object.values(value).flat() : [value];
-}
-
-/** By its shape: a project's own copy of the library has its own classes. */
-function isPipeline(value: unknown): value is Pipeline {
-  if (typeof value !== "object" || value === null) return false;
-  const { id, plan, hash, settings } = value as Partial<Record<keyof Pipeline, unknown>>;
-  return typeof id === "string" && typeof hash === "string" && isObject(plan) && isObject(settings);
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null;
 }
 
 function checkIds(pipelines: readonly Pipeline[], name: string): void {

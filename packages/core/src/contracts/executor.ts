@@ -26,8 +26,8 @@ export interface Executor {
   start(host: ExecutorHost): Promise<void>;
   /**
    * Runs one attempt. Never rejects: whatever happens is an outcome; one that is known at once may be returned as it is.
-   * After `port.signal` aborts it settles within `job.graceMs`: by itself, by force where `supports.killable`, else as
-   * `abandoned`.
+   * After `port.signal` aborts it settles within `job.graceMs`: by itself, by force where `supports.killable` (failed
+   * with the code `ABORT_FORCED`), else as `abandoned`.
    */
   execute(job: TaskJob, port: TaskPort): TaskOutcome | Promise<TaskOutcome>;
   /** Ends what still runs, by force after `graceMs`, and releases every thread, process and timer. */
@@ -37,7 +37,7 @@ export interface Executor {
 export interface ExecutorHost {
   readonly log: Logger;
   readonly clock: Clock;
-  /** By pipeline id. */
+  /** By pipeline id: those with tasks that ask for this executor. */
   readonly pipelines: ReadonlyMap<string, Pipeline>;
   /** What the host application lends to its tasks. */
   readonly resources: object;
@@ -51,6 +51,7 @@ export interface ExecutorHost {
 export interface TaskJob {
   readonly runId: string;
   readonly pipeline: string;
+  /** The hash of the pipeline's definition; code of any other must not run under this job. */
   readonly definition: string;
   readonly task: string;
   /** The task's place in its definition. */
@@ -83,6 +84,11 @@ export interface RunFacts {
 
 /** The engine's side of one attempt. Calls after the attempt's end do nothing. */
 export interface TaskPort {
+  /**
+   * To be called once the code begins to run: the attempt's timeout counts from here, so that the time it takes to start
+   * a worker is not charged to the task. Without it the attempt has no timeout.
+   */
+  started(): void;
   /** Aborts on a timeout, a cancellation or the engine's stop; `reason` is a `WeftlineError`. */
   readonly signal: AbortSignal;
   /** Calls `fire` once when `signal` aborts; for executors, as it is cheaper than a listener on a signal nobody else reads. A later callback replaces it. */

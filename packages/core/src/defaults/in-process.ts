@@ -1,10 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Executor, ExecutorHost, TaskJob, TaskOutcome, TaskPort } from "../contracts/executor.js";
-import type { TaskDefinition } from "../define/definition.js";
-import type { Pipeline } from "../define/pipeline.js";
-import { WeftlineError } from "../errors.js";
+import { refusalOf } from "../execute/refusal.js";
 import { type AttemptEnvironment, runAttempt } from "../execute/run-attempt.js";
-import { toErrorRecord } from "../values/error-record.js";
 
 /**
  * Calls a function in the async context this module was loaded in. An attempt is started by whatever made room for it:
@@ -34,9 +31,12 @@ class InProcessExecutor implements Executor {
 
   execute(job: TaskJob, port: TaskPort): TaskOutcome | Promise<TaskOutcome> {
     const host = this.#host!;
-    const task = findTask(host.pipelines, job);
-    if (task === undefined) return notFound(job);
-    const outcome = outsideOfAnyTask(runAttempt, task, job, port, this.#environment!);
+    const pipeline = host.pipelines.get(job.pipeline);
+    const task = pipeline?.plan.tasks[job.position];
+    const refusal = refusalOf(job, task?.id, pipeline?.hash);
+    if (refusal !== undefined) return refusal;
+    port.started();
+    const outcome = outsideOfAnyTask(runAttempt, task!, job, port, this.#environment!);
     if (!(outcome instanceof Promise)) return outcome;
     return new Promise((resolve) => {
       void outcome.then(resolve);
@@ -62,17 +62,4 @@ class InProcessExecutor implements Executor {
       this.#graceTimers.delete(clear);
     });
   }
-}
-
-function findTask(pipelines: ReadonlyMap<string, Pipeline>, job: TaskJob): TaskDefinition | undefined {
-  const task = pipelines.get(job.pipeline)?.plan.tasks[job.position];
-  return task?.id === job.task ? task : undefined;
-}
-
-function notFound(job: TaskJob): TaskOutcome {
-  const error = new WeftlineError(
-    "TASK_NOT_FOUND",
-    `Cannot run task "${job.task}" as this process has no pipeline "${job.pipeline}" with such a task. Give the pipeline to createEngine({ pipelines }).`,
-  );
-  return { kind: "failed", error: toErrorRecord(error), retryable: false, retryAfterMs: undefined };
 }

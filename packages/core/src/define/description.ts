@@ -1,3 +1,4 @@
+import { checkPipeline } from "./check-pipeline.js";
 import type { TaskKind } from "./definition.js";
 import type { Pipeline } from "./pipeline.js";
 
@@ -44,7 +45,9 @@ export interface EdgeDescription {
 }
 
 /** O(tasks + edges). An edge into or out of a group is one of the group. */
-export function describePipeline({ id, title, description, hash, plan, settings }: Pipeline): PipelineDescription {
+export function describePipeline(pipeline: Pipeline): PipelineDescription {
+  checkPipeline(pipeline, "describePipeline()");
+  const { id, title, description, hash, plan, settings } = pipeline;
   const tasks = plan.tasks.map(({ id: task, kind, policy, extra, position, isMapped }) => ({
     id: task,
     kind,

@@ -1,3 +1,4 @@
+import { checkPipeline } from "./check-pipeline.js";
 import type { TaskDefinition, TaskKind } from "./definition.js";
 import type { Pipeline } from "./pipeline.js";
 import type { Plan } from "./plan.js";
@@ -15,7 +16,9 @@ const SHAPES: Readonly<Record<Exclude<TaskKind, "group">, { mermaid: readonly [s
 };
 
 /** The pipeline as a Mermaid flowchart: maps as stacked boxes, branches as diamonds, choices on their edges, groups as frames. */
-export function toMermaid({ plan }: Pick<Pipeline, "plan">): string {
+export function toMermaid(pipeline: Pick<Pipeline, "plan">): string {
+  checkPipeline(pipeline, "toMermaid()");
+  const { plan } = pipeline;
   const node = (task: TaskDefinition, depth: number): string => {
     const [open, close] = SHAPES[task.kind as keyof typeof SHAPES].mermaid;
     return `${indent(depth)}t${task.position}${open}"${escapeMermaid(labelOf(task))}"${close}`;
@@ -31,7 +34,9 @@ export function toMermaid({ plan }: Pick<Pipeline, "plan">): string {
 }
 
 /** The pipeline in Graphviz' DOT language, with the same meaning as {@link toMermaid}. */
-export function toDot({ id, plan }: Pick<Pipeline, "id" | "plan">): string {
+export function toDot(pipeline: Pick<Pipeline, "id" | "plan">): string {
+  checkPipeline(pipeline, "toDot()");
+  const { id, plan } = pipeline;
   const node = (task: TaskDefinition, depth: number): string => {
     const shape = SHAPES[task.kind as keyof typeof SHAPES].dot;
     return `${indent(depth)}${quoteDot(task.id)} [label=${quoteDot(labelOf(task))}, shape=${shape}];`;

@@ -1,3 +1,4 @@
+import { checkPipeline } from "./check-pipeline.js";
 import {
   describePipeline,
   type EdgeDescription,
@@ -63,7 +64,10 @@ export function diffPipelines(a: Pipeline | PipelineDescription, b: Pipeline | P
 }
 
 function describe(given: Pipeline | PipelineDescription): PipelineDescription {
-  return "plan" in given ? describePipeline(given) : given;
+  const { tasks, edges } = Object(given) as Partial<PipelineDescription>;
+  if (Array.isArray(tasks) && Array.isArray(edges)) return given as PipelineDescription;
+  checkPipeline(given, "diffPipelines()");
+  return describePipeline(given as Pipeline);
 }
 
 function byId({ tasks }: PipelineDescription): ReadonlyMap<string, TaskDescription> {

@@ -7,6 +7,7 @@ import type { Needs } from "./handles.js";
 import { checkId } from "./ids.js";
 import type { PipelineOptions, TaskOptions } from "./options.js";
 import { type AnyPipelineOptions, finishPipeline, type Pipeline } from "./pipeline.js";
+import { show } from "./show.js";
 import type { TriggerRule } from "./trigger-rules.js";
 
 /** What the task of a node reads: the outputs of the nodes before it, by their names. */
@@ -54,6 +55,12 @@ export function fromGraph(
   options: AnyPipelineOptions = {},
 ): Pipeline {
   checkId(id, "PIPELINE_INVALID", "the id of a pipeline");
+  if (typeof graph?.forEachNode !== "function" || typeof graph.forEachInNeighbor !== "function") {
+    throw invalid(id, `${show(graph)} is no graph`, "Give a graph of graphology.");
+  }
+  if (typeof options !== "object" || options === null) {
+    throw invalid(id, `its options are ${show(options)}`, "Write fromGraph(id, graph, tasks, options).");
+  }
   if (graph.type === "undirected" || graph.undirectedSize > 0) {
     throw invalid(
       id,

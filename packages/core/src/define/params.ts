@@ -1,8 +1,12 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { WeftlineError } from "../errors.js";
+import { asText } from "../execute/as-text.js";
+import { boundText } from "../values/text.js";
 import type { Pipeline } from "./pipeline.js";
 
 const MAX_ISSUES_SHOWN = 10;
+/** Schemas quote what they refuse. */
+const MAX_ISSUE = 1_000;
 
 /**
  * Validates params with the pipeline's schema, before a run exists.
@@ -26,13 +30,17 @@ export async function validateParams(pipeline: Pick<Pipeline, "id" | "settings">
   } catch (cause) {
     throw refuse(
       pipeline.id,
-      [`the schema threw: ${cause instanceof Error ? cause.message : String(cause)}`],
+      [`the schema threw: ${boundText(cause instanceof Error ? asText(cause.message) : asText(cause), MAX_ISSUE)}`],
       "Correct the schema.",
       cause,
     );
   }
+  if (typeof result !== "object" || result === null) {
+    throw refuse(pipeline.id, ["the schema gave no answer"], "Correct the schema.");
+  }
   if (result.issues === undefined) return result.value;
-  throw refuse(pipeline.id, result.issues.map(describeIssue), "Correct these params and call again.");
+  const issues: readonly StandardSchemaV1.Issue[] = Array.isArray(result.issues) ? result.issues : [];
+  throw refuse(pipeline.id, issues.map(describeIssue), "Correct these params and call again.");
 }
 
 function refuse(id: string, problems: readonly string[], remedy: string, cause?: unknown): WeftlineError {
@@ -45,10 +53,12 @@ function refuse(id: string, problems: readonly string[], remedy: string, cause?:
   );
 }
 
-/** Path elements are keys in zod and arktype, objects with a key in valibot. */
+/** For people, whatever the schema made of it. Path elements are keys in zod and arktype, objects with a key in valibot. */
 export function describeIssue(issue: StandardSchemaV1.Issue): string {
-  const path = (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".");
-  return path === "" ? issue.message : `${path}: ${issue.message}`;
+  const parts = Array.isArray(issue?.path) ? issue.path : [];
+  const path = parts.map((part) => asText(typeof part === "object" && part !== null ? part.key : part)).join(".");
+  const message = boundText(asText(issue?.message), MAX_ISSUE);
+  return path === "" ? message : `${boundText(path, MAX_ISSUE)}: ${message}`;
 }
 
 function isEmptyObject(value: unknown): boolean {

@@ -158,6 +158,12 @@ function checkSettings(id: string, options: AnyPipelineOptions): Omit<PipelineSe
       "Give a Standard Schema, such as one made with zod, valibot or arktype.",
     );
   }
+  for (const option of ["title", "description"] as const) {
+    const text: unknown = options[option];
+    if (text !== undefined && typeof text !== "string") {
+      throw invalid(id, `${option} is ${show(text)}`, "Give a text, or leave it out.");
+    }
+  }
   if (failWhen !== "any" && failWhen !== "leaves") {
     throw invalid(id, `failWhen is ${show(failWhen)}`, 'Use "any" or "leaves".');
   }

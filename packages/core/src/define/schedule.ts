@@ -1,8 +1,12 @@
 import { Cron } from "croner";
 import type { EpochMs } from "../clock.js";
 import { WeftlineError } from "../errors.js";
+import { boundText } from "../values/text.js";
 import { type Duration, durationMs } from "./duration.js";
 import { show } from "./show.js";
+
+/** What a parser says of a text may quote all of it. */
+const MAX_REASON = 300;
 
 /** When runs start by themselves, and with which params. Made by {@link cron} and {@link every}. */
 export interface Schedule<out Params> {
@@ -43,8 +47,9 @@ export function cron<Params = Record<never, never>>(
   expression: string,
   options: CronOptions<Params> = {},
 ): Schedule<Params> {
-  const timeZone = options.timeZone ?? "UTC";
+  const timeZone = options?.timeZone ?? "UTC";
   const calculator = parseCron(expression, timeZone);
+  const params = checkedParams(options, "cron()");
   return {
     spec: `${expression} ${timeZone}`,
     next: (after) => calculator.nextRun(new Date(after))?.getTime(),
@@ -53,12 +58,20 @@ export function cron<Params = Record<never, never>>(
       const candidates = calculator.previousRuns(2, new Date(until + 1_000)).map((date) => date.getTime());
       return candidates.find((instant) => instant <= until && instant > after);
     },
-    params: options.params,
+    params,
   };
+}
+
+function checkedParams<Params>(options: ScheduleOptions<Params>, where: string): ScheduleOptions<Params>["params"] {
+  const params: unknown = options?.params;
+  if (params === undefined || typeof params === "function") return options?.params;
+  const problem = `Cannot use ${show(params)} as params of ${where}`;
+  throw new WeftlineError("SCHEDULE_INVALID", `${problem}. Give a function from the instant to the run's params.`);
 }
 
 function parseCron(expression: string, timeZone: string): Cron {
   try {
+    if (typeof expression !== "string" || typeof timeZone !== "string") throw new TypeError("both have to be texts");
     const calculator = new Cron(expression, {
       paused: true,
       mode: "5-or-6-parts",
@@ -72,7 +85,7 @@ function parseCron(expression: string, timeZone: string): Cron {
     if (calculator.nextRun(new Date(0)) === null) throw new RangeError("it never fires; check day and month");
     return calculator;
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = boundText(cause instanceof Error ? cause.message : String(cause), MAX_REASON);
     throw new WeftlineError(
       "SCHEDULE_INVALID",
       `Cannot use ${show(expression)} in zone ${show(timeZone)} as a schedule: ${reason}. Write five cron fields and an IANA zone name.`,
@@ -95,6 +108,7 @@ export function every<Params = Record<never, never>>(
   if (ms < 1_000) {
     throw new WeftlineError("SCHEDULE_INVALID", `Cannot schedule every ${interval}: the shortest interval is "1s".`);
   }
+  const params = checkedParams(options, "every()");
   return {
     spec: `every ${ms}ms`,
     next: (after) => (Math.floor(after / ms) + 1) * ms,
@@ -102,6 +116,6 @@ export function every<Params = Record<never, never>>(
       const instant = Math.floor(until / ms) * ms;
       return instant > after ? instant : undefined;
     },
-    params: options.params,
+    params,
   };
 }

@@ -31,7 +31,7 @@ export function defaultPolicy(pipelineId: string, defaults: TaskDefaults): TaskP
     retry: defaults.retry ? retryPolicy(defaults.retry, where) : NO_RETRY,
     timeouts: defaults.timeout === undefined ? NO_TIMEOUTS : timeouts(defaults.timeout, where),
     allowFailure: false,
-    executor: defaults.executor ?? "default",
+    executor: optionalText(defaults.executor, "executor", where) ?? "default",
     pool: undefined,
     slots: 1,
     priority: 0,
@@ -75,7 +75,7 @@ function readPolicy(options: PolicyOptions, defaults: TaskPolicy, where: string)
     retry: options.retry === undefined ? defaults.retry : retryPolicy(options.retry as never, where),
     timeouts: options.timeout === undefined ? defaults.timeouts : timeouts(options.timeout as never, where),
     allowFailure: Boolean(options.allowFailure),
-    executor: (options.executor as string | undefined) ?? defaults.executor,
+    executor: optionalText(options.executor, "executor", where) ?? defaults.executor,
     pool: options.pool === undefined ? undefined : text(options.pool, "pool", where),
     slots: count(options.slots, "slots", where) ?? 1,
     priority: wholeNumber(options.priority, "priority", where) ?? 0,
@@ -88,9 +88,9 @@ function readPolicy(options: PolicyOptions, defaults: TaskPolicy, where: string)
     teardown: teardown !== undefined && teardown !== false,
     failRun: (teardown as { failRun?: boolean } | undefined)?.failRun === true,
     maxItems: count(options.maxItems, "maxItems", where) ?? DEFAULT_MAX_ITEMS,
-    title: options.title as string | undefined,
-    description: options.description as string | undefined,
-    tags: tags === undefined ? NO_NAMES : Object.freeze([...(tags as readonly string[])]),
+    title: optionalText(options.title, "title", where),
+    description: optionalText(options.description, "description", where),
+    tags: tags === undefined ? NO_NAMES : texts(tags, "tags", where),
   };
 }
 
@@ -136,6 +136,16 @@ function expectations(options: unknown, where: string): Readonly<Record<string, 
     }
   }
   return Object.freeze({ ...(options as object) });
+}
+
+function optionalText(value: unknown, option: string, where: string): string | undefined {
+  if (value === undefined || typeof value === "string") return value;
+  throw invalid(where, `${option} is ${show(value)}`, "Give a text, or leave it out.");
+}
+
+function texts(value: unknown, option: string, where: string): readonly string[] {
+  if (!Array.isArray(value)) throw invalid(where, `${option} is ${show(value)}`, "Give a list of texts.");
+  return Object.freeze(Array.from(value, (one: unknown) => text(one, option, where)));
 }
 
 function names(value: unknown, option: string, where: string): readonly string[] {

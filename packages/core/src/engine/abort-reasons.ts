@@ -1,5 +1,7 @@
+import type { TaskOutcome } from "../contracts/executor.js";
 import type { TaskDefinition } from "../define/definition.js";
 import { WeftlineError } from "../errors.js";
+import type { ErrorRecord } from "../values/error-record.js";
 
 /** Why attempts are told to stop: the `reason` of their signal, and what history says about them. */
 
@@ -79,6 +81,13 @@ export function quarantined(runId: string, pipeline: string, crashes: number): W
     "RUN_QUARANTINED",
     `run ${runId} of pipeline "${pipeline}" was left alone after ${crashes} engines died while it ran, and it made no progress in between. Look at what its unfinished tasks do to their process (memory, process.exit, a loop that never yields), then resume the run.`,
   );
+}
+
+/** The reason, with the force it took as its cause: that the code was stopped in the middle of something matters. */
+export function withForce(reason: ErrorRecord, outcome: TaskOutcome): ErrorRecord {
+  return outcome.kind === "failed" && outcome.error.code === "ABORT_FORCED"
+    ? { ...reason, cause: outcome.error }
+    : reason;
 }
 
 export function stillRunning(reason: Pick<WeftlineError, "message">, retried: boolean): string {

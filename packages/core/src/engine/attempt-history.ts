@@ -1,9 +1,8 @@
 import type { ArtifactData } from "../contracts/executor.js";
 import type { ArtifactRecord, LogLevel, LogRecord, MetricRecord } from "../contracts/records.js";
-import { WeftlineError } from "../errors.js";
-import { asText } from "../execute/as-text.js";
-import { type Encoded, encode, type ValueLimits } from "../values/codec.js";
-import { toErrorRecord } from "../values/error-record.js";
+import { checkArtifact } from "../execute/check-artifact.js";
+import { logData } from "../execute/log-data.js";
+import type { ValueLimits } from "../values/codec.js";
 import { boundText } from "../values/text.js";
 
 /** Which attempt a line of history comes from, and when. */
@@ -35,36 +34,15 @@ export function logRecord(
   return { ...origin, level, message: boundText(String(message), MAX_MESSAGE_LENGTH), data: logData(data, limits) };
 }
 
-/** Logging never fails a task: data that cannot be kept is replaced by the reason. */
-function logData(data: unknown, limits: ValueLimits): Encoded | undefined {
-  if (data === undefined) return undefined;
-  try {
-    return encode(data, "output", limits);
-  } catch (error) {
-    return encode({ notKept: toErrorRecord(error).message }, "output");
-  }
-}
-
 export function metricRecord(origin: Origin, name: string, value: number): MetricRecord {
   return { ...origin, name: boundText(name, MAX_NAME_LENGTH), value };
 }
 
-/** @throws {WeftlineError} `ARTIFACT_INVALID` for data that is neither text nor bytes, too large, or without a name. */
+/** @throws {WeftlineError} `ARTIFACT_INVALID`. */
 export function artifactRecord(origin: Origin, artifact: ArtifactData, limits: ValueLimits): ArtifactRecord {
   const { name, data } = artifact;
-  const refuse = (problem: string): WeftlineError =>
-    new WeftlineError("ARTIFACT_INVALID", `Cannot keep artifact "${asText(name)}": ${problem}.`);
-  if (typeof name !== "string" || name === "" || name.length > MAX_NAME_LENGTH) {
-    throw refuse(`its name has to be a text of 1 to ${MAX_NAME_LENGTH} characters. Give it one`);
-  }
-  if (typeof data !== "string" && !(data instanceof Uint8Array))
-    throw refuse("its data is neither text nor a Uint8Array. Convert it");
-  const bytes = Buffer.from(data); // a copy: what the task changes afterwards belongs to nobody
-  if (bytes.length > limits.maxBytes) {
-    throw refuse(
-      `it has ${bytes.length} bytes and ${limits.maxBytes} are allowed. Store it elsewhere, or raise limits.maxValueBytes`,
-    );
-  }
+  checkArtifact(artifact, limits);
+  const bytes = Buffer.from(data as string); // a copy: what the task changes afterwards belongs to nobody
   const contentType =
     artifact.contentType ?? (typeof data === "string" ? "text/plain; charset=utf-8" : "application/octet-stream");
   return {

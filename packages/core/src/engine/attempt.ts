@@ -6,6 +6,8 @@ import type { Encoded } from "../values/codec.js";
 
 /** Who hears what an attempt says and how it ends. */
 export interface AttemptSink {
+  /** Its code begins to run. */
+  started(attempt: LiveAttempt): void;
   ended(attempt: LiveAttempt, outcome: TaskOutcome): void;
   /** Its code ended after the attempt was over, or with a result nobody waits for. */
   late(attempt: LiveAttempt, status: AttemptStatus): void;
@@ -40,6 +42,7 @@ export class LiveAttempt implements TaskPort {
   #reason: WeftlineError | undefined = undefined;
   #controller: AbortController | undefined = undefined;
   #onAbort: (() => void) | undefined = undefined;
+  #hasStarted = false;
   #hasEnded = false;
   #hasOutlived = false;
 
@@ -95,6 +98,12 @@ export class LiveAttempt implements TaskPort {
     this.#hasEnded = true;
     this.#onAbort = undefined;
     this.clearTimer?.();
+  }
+
+  started(): void {
+    if (this.#hasStarted || this.#hasEnded) return;
+    this.#hasStarted = true;
+    this.sink.started(this);
   }
 
   log(level: LogLevel, message: string, data: unknown): void {

@@ -36,7 +36,8 @@ export class Lane {
 export class Dispatcher {
   readonly #total: Limit;
   readonly #breather: Breather;
-  readonly #mayStart: () => boolean;
+  /** Whether anything may start: the engine's lease surely holds. */
+  readonly mayStart: () => boolean;
   readonly #lanes = new PriorityQueue<Lane>();
   #abandoned = 0;
   #isPumping = false;
@@ -48,7 +49,7 @@ export class Dispatcher {
   constructor(concurrency: number, breather: Breather, mayStart: () => boolean = () => true) {
     this.#total = new Limit(concurrency, "the engine's concurrency");
     this.#breather = breather;
-    this.#mayStart = mayStart;
+    this.mayStart = mayStart;
   }
 
   /** Attempts that hold a slot. */
@@ -109,7 +110,7 @@ export class Dispatcher {
   #pump(): void {
     if (this.#isPumping || this.#isPausing) return; // an attempt that ends at once comes back here through release()
     this.#isPumping = true;
-    while (!this.#isClosed && !this.#total.isFull && this.#mayStart()) {
+    while (!this.#isClosed && !this.#total.isFull && this.mayStart()) {
       const lane = this.#lanes.shift();
       if (lane === undefined) break;
       lane.isQueued = false;

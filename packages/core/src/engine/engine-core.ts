@@ -1,6 +1,7 @@
 import type { Clock, EpochMs } from "../clock.js";
 import type { RejectedValue, Storage } from "../contracts/storage.js";
 import type { EventHub } from "../events.js";
+import type { LentResources } from "../execute/resources.js";
 import type { Logger } from "../logger.js";
 import type { Random } from "../random.js";
 import type { ValueLimits } from "../values/codec.js";
@@ -18,7 +19,7 @@ export interface EngineCore {
   readonly log: Logger;
   readonly events: EventHub;
   readonly limits: ValueLimits;
-  readonly resources: object;
+  readonly resources: LentResources;
   /** How long aborted code may go on, in milliseconds. */
   readonly graceMs: number;
   readonly journal: Journal;

@@ -10,6 +10,7 @@ import { type Duration, durationMs } from "../define/duration.js";
 import { isCount, show } from "../define/options.js";
 import type { Pipeline } from "../define/pipeline.js";
 import { WeftlineError } from "../errors.js";
+import type { ResourcesOption } from "../execute/resources.js";
 import { consoleLogger, type Logger } from "../logger.js";
 import { defaultNewId, defaultRandom, type Random } from "../random.js";
 import { DEFAULT_VALUE_LIMITS, type ValueLimits } from "../values/codec.js";
@@ -26,8 +27,12 @@ export interface EngineOptions {
   readonly executors?: Readonly<Record<string, Executor>>;
   /** What wakes the engine for its schedules. Default: `timerScheduler()`. */
   readonly scheduler?: Scheduler;
-  /** Handed to every task as `resources`: connections, clients, configuration. */
-  readonly resources?: Resources;
+  /**
+   * Handed to every task as `resources`: connections, clients, configuration. A function is called when the engine starts;
+   * what it returns is ended when the engine stops, by its `Symbol.asyncDispose` or `Symbol.dispose`. Workers of other
+   * threads and processes have their own: the export `resources` of their module.
+   */
+  readonly resources?: ResourcesOption<Resources>;
   /** Slots that tasks name in their `pool` option, by name: `{ gpu: 1, api: 8 }`. */
   readonly pools?: Readonly<Record<string, number>>;
   /** How many attempts run at once over all pipelines. Default: 64. */
@@ -84,7 +89,7 @@ export interface EngineSettings {
   /** Whether names without an adapter run on `default`. */
   readonly isAnyExecutorAllowed: boolean;
   readonly scheduler: Scheduler;
-  readonly resources: object;
+  readonly resources: ResourcesOption;
   readonly concurrency: number;
   readonly graceMs: number;
   readonly leaseMs: number;

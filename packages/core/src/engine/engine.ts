@@ -9,6 +9,7 @@ import { validateParams } from "../define/params.js";
 import type { Pipeline } from "../define/pipeline.js";
 import { WeftlineError } from "../errors.js";
 import { type EngineEventName, type EngineListener, EventHub } from "../events.js";
+import { LentResources } from "../execute/resources.js";
 import { guardLogger, type Logger } from "../logger.js";
 import { type Encoded, encode } from "../values/codec.js";
 import { fingerprint } from "../values/fingerprint.js";
@@ -64,6 +65,7 @@ export class Engine {
   readonly runs: Runs;
   readonly schedules: Schedules;
   readonly #settings: EngineSettings;
+  readonly #resources: LentResources;
   readonly #storage: Storage;
   readonly #log: Logger;
   readonly #events: EventHub;
@@ -85,6 +87,7 @@ export class Engine {
   /** @internal Use {@link createEngine}. */
   constructor(settings: EngineSettings) {
     this.#settings = settings;
+    this.#resources = new LentResources(settings.resources);
     this.#storage = settings.storage;
     this.#log = guardLogger(settings.log);
     this.#events = new EventHub((event, error) =>
@@ -274,7 +277,7 @@ export class Engine {
   }
 
   #makeCore(): EngineCore {
-    const { engineId, clock, random, newId, limits, resources, graceMs, concurrency, quarantineAfter } = this.#settings;
+    const { engineId, clock, random, newId, limits, graceMs, concurrency, quarantineAfter } = this.#settings;
     const breather = new Breather(clock);
     const log = this.#log;
     return {
@@ -285,7 +288,7 @@ export class Engine {
       log,
       events: this.#events,
       limits,
-      resources,
+      resources: this.#resources,
       graceMs,
       storage: this.#storage,
       children: this.#makeChildren(),
@@ -403,12 +406,13 @@ export class Engine {
   }
 
   async #startExecutors(): Promise<void> {
-    const { clock, executors, limits, resources } = this.#settings;
-    const pipelines = new Map(this.#settings.registered.map((pipeline) => [pipeline.id, pipeline]));
-    const host = { log: this.#log, clock, pipelines, resources, limits };
+    const { clock, executors, limits } = this.#settings;
+    const resources = await this.#resources.open();
     for (const executor of executors.values()) {
       if (this.#startedExecutors.has(executor)) continue; // also when start() is called again after a failure
-      await executor.start(host);
+      const entries = [...this.#byId].filter(([, entry]) => entry.executors.includes(executor));
+      const pipelines = new Map(entries.map(([id, { pipeline }]) => [id, pipeline]));
+      await executor.start({ log: this.#log, clock, pipelines, resources, limits });
       this.#startedExecutors.add(executor);
     }
   }
@@ -418,6 +422,7 @@ export class Engine {
       this.#startedExecutors.delete(executor);
       await this.#attempt("stop an executor", () => executor.stop({ graceMs: this.#settings.graceMs }));
     }
+    await this.#attempt("end the resources", () => this.#resources.close());
   }
 
   #onHint(hint: StorageHint): void {

@@ -17,7 +17,7 @@ export function keyContext({ core, record, facts, outputs, state }: RunParts, in
     run: facts,
     task: { id, title },
     attempt: state.attempts[instance]! + 1,
-    resources: core.resources,
+    resources: core.resources.value,
     index: index.at(-1) ?? 0,
     get params() {
       return decode(record.params);

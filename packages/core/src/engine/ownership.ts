@@ -98,6 +98,7 @@ export class Ownership {
   /** Takes up a run that was created as ours. */
   own(record: RunRecord): void {
     if (this.has(record.id) || this.#isClosed) return;
+    if (!this.#core.dispatcher.mayStart()) return this.mayOwnMore();
     const entry = this.#entries.get(record.definition)!;
     this.#activate(entry, record, freshRun(entry.pipeline)).begin([]);
   }
@@ -117,6 +118,7 @@ export class Ownership {
   /** The lease had run out: nothing is ours any more. What nobody else has taken is taken up again. */
   lose(): void {
     this.#term++;
+    this.#mayOwnMore = true; // what was taken under the new lease before it was known as such
     this.#probation.close();
     this.#claimed.clear();
     const elsewhere = [...this.parked.leaveAll(), ...this.#unparking];
@@ -267,7 +269,10 @@ export class Ownership {
     const term = this.#term;
     try {
       const claimed = await this.#storage.claimRuns(this.#claimRequest());
-      if (this.#term !== term) return claimed.length; // they were given back with all others
+      if (!this.#isSure(term)) {
+        this.#mayOwnMore = true;
+        return claimed.length;
+      }
       for (const record of claimed) {
         this.#claimed.set(record.id, record);
         this.#probation.claimed(record);
@@ -308,9 +313,23 @@ export class Ownership {
     const term = this.#term;
     const owned = everyRecord((page) => this.#storage.list("runs", { owner: this.#core.engineId }, page));
     for await (const record of owned) {
-      if (this.#term === term && !this.has(record.id)) this.#claimed.set(record.id, record);
+      if (this.#isSure(term) && !this.#isTakenUp(record)) this.#claimed.set(record.id, record);
     }
-    this.#mayOwnMore = false;
+    if (this.#isSure(term)) this.#mayOwnMore = false;
+  }
+
+  /**
+   * Whether what storage gives us now is ours to begin. It may be given under a new lease before we hear that the former
+   * was lost, and all that has begun by then is dropped.
+   */
+  #isSure(term: number): boolean {
+    return this.#term === term && this.#core.dispatcher.mayStart();
+  }
+
+  /** One that is in memory under a former epoch was created before the lease was lost, and will be fenced. */
+  #isTakenUp({ id, epoch }: RunRecord): boolean {
+    const run = this.active.get(id);
+    return run === undefined ? this.has(id) : run.record.epoch >= epoch;
   }
 
   /**

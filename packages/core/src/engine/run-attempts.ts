@@ -82,7 +82,7 @@ export class RunAttempts implements AttemptSink {
     const generation = state.generationOf(instance);
     const attempt = new LiveAttempt(this, instance, position, state.indexOf(instance), generation, number, now);
     recorder.started(attempt, task);
-    this.#armTimeouts(attempt, task, now);
+    this.#armTotal(attempt, task, now);
     let execution: TaskOutcome | Promise<TaskOutcome>;
     try {
       execution = entry.executorOf(position).execute(new AttemptJob(this.#run, attempt, task), attempt);
@@ -316,8 +316,9 @@ export class RunAttempts implements AttemptSink {
     const { instance } = attempt;
     const abandoned = outcome.kind === "abandoned";
     if (outcome.kind === "succeeded") this.late(attempt, "succeeded");
-    if (reason.code === "TASK_TIMEOUT") return this.#timedOut(attempt, reason, abandoned);
-    recorder.attempt(attempt, abandoned ? "abandoned" : "cancelled", toErrorRecord(reason));
+    const error = abortReasons.withForce(toErrorRecord(reason), outcome);
+    if (reason.code === "TASK_TIMEOUT") return this.#timedOut(attempt, error, abandoned);
+    recorder.attempt(attempt, abandoned ? "abandoned" : "cancelled", error);
     if (reason.code === "ENGINE_STOPPED") {
       transition.interrupt(state, instance);
       return recorder.task(instance, state.firstStartAt.get(instance) ?? attempt.startedAt);
@@ -327,10 +328,9 @@ export class RunAttempts implements AttemptSink {
     recorder.finished(attempt, { reason: reason.message }, core.clock.now());
   }
 
-  #timedOut(attempt: LiveAttempt, reason: WeftlineError, abandoned: boolean): void {
-    const error = toErrorRecord(reason);
+  #timedOut(attempt: LiveAttempt, error: ErrorRecord, abandoned: boolean): void {
     const { whileAbandoned } = this.#taskOf(attempt.instance).retry;
-    const message = abandoned ? abortReasons.stillRunning(reason, whileAbandoned) : reason.message;
+    const message = abandoned ? abortReasons.stillRunning(error, whileAbandoned) : error.message;
     this.#failed(attempt, { error: { ...error, message }, retryable: true, retryAfterMs: undefined, abandoned });
   }
 
@@ -349,12 +349,17 @@ export class RunAttempts implements AttemptSink {
     return this.#taskOf(instance).kind === "group";
   }
 
-  #armTimeouts(attempt: LiveAttempt, task: TaskDefinition, now: EpochMs): void {
-    const { core, state, timers } = this.#run;
-    const { attemptMs, totalMs } = task.timeouts;
-    if (attemptMs !== undefined) {
-      attempt.clearTimer = core.clock.timer(now + attemptMs, () => attempt.abort(abortReasons.attemptTimeout(task)));
-    }
+  started(attempt: LiveAttempt): void {
+    const { clock } = this.#run.core;
+    const task = this.#run.state.plan.tasks[attempt.position]!;
+    const { attemptMs } = task.timeouts;
+    if (attemptMs === undefined) return;
+    attempt.clearTimer = clock.timer(clock.now() + attemptMs, () => attempt.abort(abortReasons.attemptTimeout(task)));
+  }
+
+  #armTotal(attempt: LiveAttempt, task: TaskDefinition, now: EpochMs): void {
+    const { state, timers } = this.#run;
+    const { totalMs } = task.timeouts;
     if (totalMs !== undefined && timers.deadlineOf(attempt.instance) === undefined) {
       this.armDeadline(attempt.instance, state.firstStartAt.get(attempt.instance) ?? now);
     }

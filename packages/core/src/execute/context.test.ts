@@ -18,6 +18,7 @@ function contextOf(job: Partial<TaskJob> = {}) {
   const said: unknown[] = [];
   const port: TaskPort = {
     signal: new AbortController().signal,
+    started: () => {},
     whenAborted: () => {},
     log: (...line) => void said.push(["log", ...line]),
     metric: (...metric) => void said.push(["metric", ...metric]),

@@ -4,6 +4,7 @@ import type { AnyContext, Resources, TaskFacts, TaskLog } from "../define/contex
 import type { TaskDefinition } from "../define/definition.js";
 import { decode, type Encoded } from "../values/codec.js";
 import { asText } from "./as-text.js";
+import { checkArtifact } from "./check-artifact.js";
 import type { AttemptEnvironment } from "./run-attempt.js";
 import { Steps } from "./steps.js";
 
@@ -133,12 +134,20 @@ export class ExecutionContext implements AnyContext {
   get progress(): (fraction: number, message?: string) => void {
     const port = this.#attempt.port;
     // NaN, the usual 0 of 0 items, means no progress yet.
-    return (fraction, message) => port.progress(Math.min(1, Math.max(0, Number(fraction) || 0)), message);
+    return (fraction, message) =>
+      port.progress(
+        Math.min(1, Math.max(0, Number(fraction) || 0)),
+        message === undefined ? undefined : asText(message),
+      );
   }
 
   get artifact(): (artifact: ArtifactData) => void {
-    const port = this.#attempt.port;
-    return (artifact) => port.artifact(artifact);
+    const { port, environment } = this.#attempt;
+    return (artifact) => {
+      // Here, so that it fails at the call also where the engine hears of it later.
+      checkArtifact(artifact, environment.limits);
+      port.artifact(artifact);
+    };
   }
 }
 

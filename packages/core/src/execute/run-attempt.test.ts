@@ -12,6 +12,7 @@ const NOW = 1_000_000;
 
 const port: TaskPort = {
   signal: new AbortController().signal,
+  started: () => {},
   whenAborted: () => {},
   log: () => {},
   metric: () => {},

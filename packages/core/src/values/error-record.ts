@@ -185,6 +185,9 @@ export function fromErrorRecord(record: ErrorRecord): Error {
 
 /** One line for people: `Name: message (caused by: Name: message)`, down the whole chain. */
 export function describeError(record: ErrorRecord): string {
+  // From another library, or from code without types.
+  if (typeof record?.name !== "string" || typeof record.message !== "string")
+    return describeError(toErrorRecord(record));
   const message = record.message.replace(/\s+/g, " ").trim();
   const own = message === "" ? record.name : `${record.name}: ${message}`;
   return record.cause === undefined ? own : `${own} (caused by: ${describeError(record.cause)})`;

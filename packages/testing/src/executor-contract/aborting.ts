@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { TaskOutcome } from "weftline";
 import { assertEqual } from "../assert-equal.js";
 import type { ContractTopic } from "../contract-case.js";
 import { type ExecutorFixture, passTime, RecordingPort, within } from "./fixture.js";
@@ -39,7 +40,7 @@ export const aborting: ContractTopic<ExecutorFixture> = {
         await execution.port.hears("still here");
         execution.port.abort();
         const outcome = await within(GRACE_MS + TOLERANCE_MS, execution.outcome, "an outcome after the grace");
-        if (supports.killable) return assertKilled(outcome.kind, execution.port);
+        if (supports.killable) return assertKilled(outcome, execution.port);
         assert.equal(outcome.kind, "abandoned");
         if (outcome.kind !== "abandoned") return;
         await within(STUBBORN_MS + TOLERANCE_MS, outcome.ended, "`ended` after the code had ended");
@@ -67,7 +68,7 @@ export const aborting: ContractTopic<ExecutorFixture> = {
         await execution.port.hears("blocking");
         execution.port.abort();
         const outcome = await within(GRACE_MS + TOLERANCE_MS, execution.outcome, "the end of code that blocks");
-        assert.notEqual(outcome.kind, "abandoned");
+        assert.equal(outcome.kind === "failed" && outcome.error.code, "ABORT_FORCED");
         assert.equal(await fixture.returned("echo", "alive"), "alive");
       },
     },
@@ -103,8 +104,9 @@ export const aborting: ContractTopic<ExecutorFixture> = {
   ],
 };
 
-async function assertKilled(kind: string, port: RecordingPort): Promise<void> {
-  assert.notEqual(kind, "abandoned", "supports.killable is true, and the attempt was abandoned");
+async function assertKilled(outcome: TaskOutcome, port: RecordingPort): Promise<void> {
+  assert.equal(outcome.kind, "failed", "supports.killable is true, and the attempt was not ended");
+  if (outcome.kind === "failed") assert.equal(outcome.error.code, "ABORT_FORCED");
   const said = port.calls.length;
   await passTime(100);
   assert.equal(port.calls.length, said, "supports.killable is true, and the code went on after the outcome");

@@ -84,7 +84,7 @@ export class ExecutorFixture {
     return new SuiteJob({
       runId,
       pipeline,
-      definition: "definition-1",
+      definition: PIPELINES.get(pipeline)?.hash ?? "of no pipeline",
       task,
       // Of a task that there is not, a place where another one stands.
       position: Math.max(0, PIPELINES.get(pipeline)?.taskIds.indexOf(task) ?? 0),
@@ -197,6 +197,8 @@ class SuiteJob implements TaskJob {
 /** The engine's side of an attempt: remembers what it is told, and tells to stop. */
 export class RecordingPort implements TaskPort {
   readonly calls: unknown[][] = [];
+  /** How much it had heard each time it was told that the code starts. */
+  readonly starts: number[] = [];
   /** What earlier attempts have done, by step. */
   readonly stepsBefore = new Map<string, Encoded>();
   /** What it takes until a step is found. */
@@ -220,6 +222,10 @@ export class RecordingPort implements TaskPort {
   abort(): void {
     this.#controller.abort(new WeftlineError("TASK_TIMEOUT", "the suite told the attempt to stop"));
     this.#onAbort();
+  }
+
+  started(): void {
+    this.starts.push(this.calls.length);
   }
 
   log(level: LogLevel, message: string, data: unknown): void {

@@ -104,6 +104,13 @@ export const outcomes: ContractTopic<ExecutorFixture> = {
       },
     },
     {
+      name: "execute() runs no code of another definition than the job's: DAG_CHANGED, for good",
+      async check(fixture) {
+        const { error, retryable } = await fixture.failed("echo", {}, { definition: "of another version" });
+        assertEqual([error.code, retryable], ["DAG_CHANGED", false]);
+      },
+    },
+    {
       name: "execute() keeps tasks of one name in different pipelines apart",
       async check(fixture) {
         assert.equal(await fixture.returned("echo", "own"), "own");

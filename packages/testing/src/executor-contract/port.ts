@@ -26,6 +26,17 @@ export const port: ContractTopic<ExecutorFixture> = {
       },
     },
     {
+      name: "started() is said when the code begins, once, and before all that it says",
+      async check(fixture) {
+        const execution = fixture.execute(fixture.job("speak"));
+        await execution.outcome;
+        assertEqual(execution.port.starts, [0]);
+        const failing = fixture.execute(fixture.job("fail"));
+        await failing.outcome;
+        assertEqual(failing.port.starts, [0]);
+      },
+    },
+    {
       name: "what the task says reaches the port of its own attempt",
       async check(fixture) {
         if (fixture.executor.slots < 2) return;

@@ -36,7 +36,7 @@ export const ENDING_FAULTS: readonly Fault[] = [
       async execute(job, port) {
         const outcome = await inner.execute(job, port);
         if (outcome.kind !== "abandoned") return outcome;
-        return failure("Error", "killed");
+        return failure("WeftlineError", "killed", "ABORT_FORCED");
       },
     }),
     "code that ignores its signal is ended by force, or abandoned, when its grace is over",

@@ -49,6 +49,11 @@ export function delayed(port: TaskPort, ms: number): TaskPort {
   });
 }
 
-export function failure(name: string, message: string): TaskOutcome {
-  return { kind: "failed", error: { name, message }, retryable: true, retryAfterMs: undefined };
+export function failure(name: string, message: string, code?: string): TaskOutcome {
+  return {
+    kind: "failed",
+    error: { name, message, ...(code !== undefined && { code }) },
+    retryable: true,
+    retryAfterMs: undefined,
+  };
 }

@@ -16,6 +16,11 @@ export const JOB_FAULTS: readonly Fault[] = [
     "execute() keeps tasks of one name in different pipelines apart",
   ],
   [
+    "runs whatever definition it has",
+    starts((job) => (job.definition === "of another version" ? { definition: contractPipelines[0]!.hash } : {})),
+    "execute() runs no code of another definition than the job's: DAG_CHANGED, for good",
+  ],
+  [
     "hands over encoded inputs",
     starts((job) => ({
       input: Object.fromEntries(Object.entries(job.input).map(([name, value]) => [name, encode(value, "output")])),

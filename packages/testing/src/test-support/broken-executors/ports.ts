@@ -10,6 +10,22 @@ export const PORT_FAULTS: readonly Fault[] = [
     "what the task says arrives in order, whole, and before the outcome",
   ],
   [
+    "does not say that the code starts",
+    speaks(() => ({ started() {} })),
+    "started() is said when the code begins, once, and before all that it says",
+  ],
+  [
+    "says that the code starts when it has ended",
+    (inner) => ({
+      async execute(job, port) {
+        const outcome = await inner.execute(job, overridden(port, { started() {} }));
+        port.started();
+        return outcome;
+      },
+    }),
+    "started() is said when the code begins, once, and before all that it says",
+  ],
+  [
     "crashes on what a task says after its end",
     (inner) => {
       let isBroken = false;
