@@ -52,6 +52,7 @@ it.each([
       "OutputLines",
       "RemoteAttempt",
       "TaskServer",
+      "captureOutput",
       "checkDefinitions",
       "definitionsOf",
       "findPipelines",

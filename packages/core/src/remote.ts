@@ -1,6 +1,7 @@
 // For executors that run task code in another thread or process: `weftline/remote`.
 
 export { LentResources, type ResourcesOption } from "./execute/resources.js";
+export { captureOutput } from "./remote/capture-output.js";
 export { findPipelines } from "./remote/find-pipelines.js";
 export { OutputLines, type OutputLinesOptions } from "./remote/output-lines.js";
 // Between the two

@@ -57,7 +57,7 @@ export class TaskServer {
     const environment = { resources, limits, now: Date.now };
     const outcome = contextOf.run(attempt, () => runAttempt(task!, job, attempt, environment));
     // Awaited only where there is something to wait for: the turn of the loop that saves is felt by short tasks.
-    if (outcome instanceof Promise) attempt.settle(await Promise.race([outcome, attempt.broken]));
+    if (outcome instanceof Promise) attempt.settle(await Promise.race([outcome, attempt.broken()]));
     else attempt.settle(outcome);
     return this.#end(attempt, attempt.outcome!);
   }
@@ -121,11 +121,11 @@ function asError({ code, message }: Extract<Answer, { readonly kind: "error" }>)
 /** An attempt where it runs: the task's side of the port. */
 class ServedAttempt implements TaskPort {
   readonly token: Token;
-  /** Settles when the attempt fails of something its promise does not know of. */
-  readonly broken: Promise<TaskOutcome>;
   readonly #limits: ValueLimits;
   readonly #server: TaskServer;
-  readonly #controller = new AbortController();
+  /** Made when somebody reads it: most tasks do not, and it costs more than all the rest here. */
+  #controller: AbortController | undefined;
+  #reason: WeftlineError | undefined;
   #onAbort: (() => void) | undefined;
   #outcome: TaskOutcome | undefined;
   #break: (outcome: TaskOutcome) => void = () => {};
@@ -135,8 +135,13 @@ class ServedAttempt implements TaskPort {
     this.token = token;
     this.#limits = limits;
     this.#server = server;
-    this.broken = new Promise((resolve) => {
+  }
+
+  /** Settles when the attempt fails of something its promise does not know of. */
+  broken(): Promise<TaskOutcome> {
+    return new Promise((resolve) => {
       this.#break = resolve;
+      if (this.#outcome !== undefined) resolve(this.#outcome);
     });
   }
 
@@ -145,6 +150,10 @@ class ServedAttempt implements TaskPort {
   }
 
   get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
     return this.#controller.signal;
   }
 
@@ -170,7 +179,8 @@ class ServedAttempt implements TaskPort {
   }
 
   abort(reason: WeftlineError): void {
-    this.#controller.abort(reason);
+    this.#reason ??= reason;
+    this.#controller?.abort(reason);
     this.#onAbort?.();
   }
 
@@ -197,7 +207,7 @@ class ServedAttempt implements TaskPort {
   started(): void {}
 
   whenAborted(fire: () => void): void {
-    if (this.signal.aborted) fire();
+    if (this.#reason !== undefined) fire();
     else this.#onAbort = fire;
   }
 

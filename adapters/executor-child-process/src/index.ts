@@ -1,0 +1,2 @@
+export { childProcesses } from "./child-processes.js";
+export type { ChildProcessesOptions } from "./options.js";
