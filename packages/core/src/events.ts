@@ -1,6 +1,7 @@
 import { EventEmitter } from "eventemitter3";
 import type { EpochMs } from "./clock.js";
 import type { AttemptStatus, LogLevel, RunStatus, TaskStatus, Wait } from "./contracts/records.js";
+import { show } from "./define/show.js";
 import type { ErrorRecord } from "./values/error-record.js";
 
 /** What every event about a run says. */
@@ -75,6 +76,16 @@ export const EVENT_NAMES = Object.keys({
 } satisfies Record<EngineEventName, true>) as readonly EngineEventName[];
 
 export type EngineListener<Name extends EngineEventName> = (event: EngineEvents[Name]) => void;
+
+/** @throws {TypeError} For an event there is not, or what is no function: nothing would ever be heard. */
+export function checkListener(name: unknown, listener: unknown, call: "on" | "off"): void {
+  if (!EVENT_NAMES.includes(name as EngineEventName)) {
+    throw new TypeError(`${call}(name, listener): there is no event name ${show(name)}, but ${EVENT_NAMES.join(", ")}`);
+  }
+  if (typeof listener !== "function") {
+    throw new TypeError(`${call}(name, listener) takes a function as listener, not ${show(listener)}`);
+  }
+}
 
 /** Emits to listeners that cannot break what they listen to: their faults are counted, reported, and go no further. */
 export class EventHub {

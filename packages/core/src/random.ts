@@ -1,5 +1,6 @@
 import { V7Generator } from "uuidv7";
 import { systemClock } from "./clock.js";
+import { show } from "./define/show.js";
 
 /** A source of chance: numbers in [0, 1). */
 export type Random = () => number;
@@ -25,6 +26,7 @@ export const defaultNewId = (): string =>
  * @see https://gist.github.com/tommyettinger/46a874533244883189143505d203312c (mulberry32, public domain)
  */
 export function seededRandom(seed: number): Random {
+  if (typeof seed !== "number") throw new TypeError(`seededRandom(seed) takes a number, not ${show(seed)}`);
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

@@ -303,7 +303,8 @@ export class ScopedBuilder {
   }
 
   map(id: string, options: AnyOptions, run: Run): TaskHandle {
-    return this.#add("map", id, { ...options, over: options?.over }, run);
+    const given = typeof options === "object" && options !== null ? { ...options, over: options.over } : options;
+    return this.#add("map", id, given, run);
   }
 
   branch(id: string, options: AnyOptions, run: Run): TaskHandle {
@@ -320,7 +321,7 @@ export class ScopedBuilder {
     if ((child as { plan?: unknown } | undefined)?.plan === undefined) {
       throw invalid(where, `${show(child)} is no pipeline`, "Write run(id, otherPipeline, options).");
     }
-    const { params = () => ({}) } = options;
+    const { params = () => ({}) } = Object(options) as AnyOptions;
     if (typeof params !== "function")
       throw invalid(where, "params is not a function", "Give a function of the context.");
     return this.#add("run", id, withTotalTimeout(options), params as Run, {
@@ -351,7 +352,7 @@ export class ScopedBuilder {
   }
 
   signal(id: string, options: AnyOptions = {}): TaskHandle {
-    const { schema, key, timeout } = options;
+    const { schema, key, timeout } = Object(options) as AnyOptions;
     const where = this.#where(id);
     if (
       schema !== undefined &&
@@ -388,7 +389,9 @@ export class ScopedBuilder {
     return this.#builder.add(this.#scope, kind, id, options, run, extra);
   }
 
+  /** @throws {WeftlineError} `TASK_INVALID` when the id is none, as it is to be quoted whole. */
   #where(id: string): string {
+    checkId(id, "TASK_INVALID", `the id of a task of pipeline "${this.#builder.pipelineId}"`);
     return `task "${this.#scope.prefix}${id}" of pipeline "${this.#builder.pipelineId}"`;
   }
 }

@@ -1,4 +1,6 @@
 import { WeftlineError } from "../errors.js";
+import { asText } from "../execute/as-text.js";
+import { boundText } from "../values/text.js";
 import { show } from "./show.js";
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -7,6 +9,7 @@ type Unit = keyof typeof UNIT_MS;
 /** A length of time: milliseconds, or a number with a unit such as `"250ms"`, `"30s"`, `"10m"`, `"6h"`, `"7d"`. */
 export type Duration = number | `${number}${Unit}`;
 
+const MAX_WHERE = 1_000;
 /** A hundred years: longer than any wait that is meant, short enough to add to any date. */
 const MAX_DURATION_MS = 100 * 366 * UNIT_MS.d;
 
@@ -22,7 +25,7 @@ export function durationMs(duration: Duration, where: string): number {
   if (!(ms >= 0 && ms <= MAX_DURATION_MS)) {
     throw new WeftlineError(
       "DURATION_INVALID",
-      `Cannot read ${where} as a duration: ${show(duration)}. Write milliseconds or a text such as "250ms", "30s", "10m", "6h" or "7d", from 0 to 100 years.`,
+      `Cannot read ${boundText(asText(where), MAX_WHERE)} as a duration: ${show(duration)}. Write milliseconds or a text such as "250ms", "30s", "10m", "6h" or "7d", from 0 to 100 years.`,
     );
   }
   // 15 digits, so that the noise of "16.1s" × 1000 = 16100.000000000002 is not rounded up to another millisecond.

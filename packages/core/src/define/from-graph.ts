@@ -95,7 +95,7 @@ interface ReadTask {
 }
 
 function taskOf(id: string, tasks: GraphTasks<never, object>, node: string, attributes: object): ReadTask {
-  const own = typeof tasks === "function" || Object.hasOwn(tasks, node);
+  const own = typeof tasks === "function" || Object.hasOwn(Object(tasks) as object, node);
   const task = typeof tasks === "function" ? tasks(node, attributes) : own ? tasks[node] : undefined;
   if (typeof task === "function") return { run: task as unknown as ReadTask["run"] };
   if (typeof task?.run === "function") return task as unknown as ReadTask;

@@ -99,6 +99,21 @@ describe("validateParams()", () => {
     });
   });
 
+  it.each([
+    ["gives no answer", undefined],
+    ["answers with null", null],
+    ["has issues that are no list", { issues: 1 }],
+    [
+      "has issues that are none",
+      { issues: [null, {}, { message: 1, path: 3 }, { message: "m".repeat(1e6), path: [null] }] },
+    ],
+  ])("refuses, in few words, when a schema %s", async (_, answer) => {
+    const refused = validate({ "~standard": { version: 1, vendor: "ours", validate: () => answer } }, {});
+    const error: unknown = await refused.catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: "PARAMS_INVALID" });
+    expect((error as Error).message.length).toBeLessThan(5_000);
+  });
+
   it("refuses when a schema throws what is no error", async () => {
     const answer = () => {
       throw "broken";

@@ -12,6 +12,8 @@ export function show(value: unknown): string {
     case "object":
       if (value === null) return "null";
       return Array.isArray(value) ? "an array" : "an object";
+    case "bigint":
+      return boundText(String(value), MAX_SHOWN);
     default:
       return String(value);
   }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { pipeline } from "../define/pipeline.js";
 import { startedEngine } from "../test-support/engines.js";
@@ -340,6 +340,9 @@ describe("resuming a parent", () => {
     await settled();
     await run.cancel();
     await run.result().catch(() => undefined);
+    await vi.waitFor(async () => {
+      expect((await engine.runs.list({ parent: run.id })).items[0]?.status).toBe("cancelled");
+    });
     hang = false;
     expect(await (await engine.runs.resume(run.id)).result()).toEqual({ child: { b: 2 } });
     expect(log).toEqual(["a", "b"]);

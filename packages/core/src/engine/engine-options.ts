@@ -121,6 +121,7 @@ export function engineSettings(options: EngineOptions): EngineSettings {
   const { pipelines, limits = {}, executors } = options;
   if (!Array.isArray(pipelines))
     throw invalid("pipelines is not a list", "Write createEngine({ pipelines: [myPipeline] }).");
+  checkParts(options);
   const newId = options.newId ?? defaultNewId;
   checkPipelines(pipelines);
   const leaseMs = atLeast(options.lease, "lease", MIN_LEASE_MS) ?? DEFAULT_LEASE_MS;
@@ -154,6 +155,40 @@ export function engineSettings(options: EngineOptions): EngineSettings {
   for (const [name, slots] of settings.pools) count(slots, `pools["${name}"]`);
   for (const pipeline of settings.registered) checkTasks(pipeline, settings);
   return settings;
+}
+
+/** What each part that can be given has to have: one that does not fit is found here, not in the middle of a run. */
+const PARTS = {
+  storage: ["open", "close", "commit", "claimRuns", "list"],
+  scheduler: ["start", "stop", "changed"],
+  clock: ["now", "monotonicMs", "timer", "afterTurn"],
+  log: ["debug", "info", "warn", "error"],
+} as const;
+const EXECUTOR = ["start", "execute", "stop"];
+
+/** @throws {WeftlineError} `ENGINE_INVALID`. */
+function checkParts(options: EngineOptions): void {
+  for (const [name, methods] of Object.entries(PARTS)) checkPart(name, options[name as keyof typeof PARTS], methods);
+  const { executors = {}, name, newId, random } = options;
+  if (typeof executors !== "object" || executors === null) {
+    throw invalid(`executors is ${show(executors)}`, "Give an object of executors by name.");
+  }
+  for (const [key, executor] of Object.entries(executors)) {
+    if (executor === undefined) throw invalid(`executors["${key}"] is undefined`, "Give an executor, or leave it out.");
+    checkPart(`executors["${key}"]`, executor, EXECUTOR);
+  }
+  if (name !== undefined && typeof name !== "string") throw invalid(`name is ${show(name)}`, "Give a text.");
+  for (const [key, value] of Object.entries({ newId, random })) {
+    if (value !== undefined && typeof value !== "function")
+      throw invalid(`${key} is ${show(value)}`, "Give a function.");
+  }
+}
+
+function checkPart(name: string, part: unknown, methods: readonly string[]): void {
+  if (part === undefined) return;
+  const missing = methods.find((method) => typeof (part as Record<string, unknown> | null)?.[method] !== "function");
+  if (missing === undefined) return;
+  throw invalid(`${name} is ${show(part)} without a method ${missing}()`, "Give what its factory returned.");
 }
 
 /** The given pipelines and those their tasks run, each once. */

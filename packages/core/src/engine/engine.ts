@@ -8,7 +8,7 @@ import { type Duration, durationMs } from "../define/duration.js";
 import { validateParams } from "../define/params.js";
 import type { Pipeline } from "../define/pipeline.js";
 import { WeftlineError } from "../errors.js";
-import { type EngineEventName, type EngineListener, EventHub } from "../events.js";
+import { checkListener, type EngineEventName, type EngineListener, EventHub } from "../events.js";
 import { LentResources } from "../execute/resources.js";
 import { guardLogger, type Logger } from "../logger.js";
 import { type Encoded, encode } from "../values/codec.js";
@@ -17,6 +17,7 @@ import { NO_VALUE_LIMITS } from "../values/limits.js";
 import * as abortReasons from "./abort-reasons.js";
 import type { ActiveRun } from "./active-run.js";
 import { Breather } from "./breather.js";
+import { checkedOptions } from "./check-query.js";
 import { ChildRuns } from "./child-runs.js";
 import { Dispatcher } from "./dispatcher.js";
 import type { EngineCore } from "./engine-core.js";
@@ -186,7 +187,7 @@ export class Engine {
     ...[params, options = {}]: TriggerArguments<NoInfer<Params>>
   ): Promise<RunHandle<Result>> {
     const own = this.#known(pipeline as unknown as Pipeline);
-    const { tx } = options;
+    const { tx } = checkedOptions(options);
     if (tx !== undefined && !this.#storage.supports.hostTransactions) throw noHostTransactions();
     await this.#open("start runs with it");
     const run = await this.#newRun(own, params, options, undefined);
@@ -252,10 +253,12 @@ export class Engine {
 
   /** Listens to an event. @returns A function that ends it. */
   on<Name extends EngineEventName>(name: Name, listener: EngineListener<Name>): () => void {
+    checkListener(name, listener, "on");
     return this.#events.on(name, listener);
   }
 
   off<Name extends EngineEventName>(name: Name, listener: EngineListener<Name>): void {
+    checkListener(name, listener, "off");
     this.#events.off(name, listener);
   }
 

@@ -1,4 +1,5 @@
 import type { RunRecord } from "../contracts/records.js";
+import { show } from "../define/show.js";
 import { WeftlineError } from "../errors.js";
 import { asText } from "../execute/as-text.js";
 import { describeError, type ErrorRecord } from "../values/error-record.js";
@@ -50,8 +51,13 @@ export class RunCancelledError extends WeftlineError {
   }
 }
 
-/** `train` or `train[3]`, as people write it. */
+/** `train` or `train[3]`, as people write it. @throws {TypeError} For what is no text or no list. */
 export function taskName(task: string, index: readonly number[]): string {
+  if (typeof task !== "string" || !Array.isArray(index)) {
+    throw new TypeError(
+      `taskName(task, index) takes a text and a list of numbers, not ${show(task)} and ${show(index)}`,
+    );
+  }
   return index.length === 0 ? task : `${task}[${index.join("][")}]`;
 }
 
@@ -71,10 +77,10 @@ export function cursorInvalid(cursor: unknown): WeftlineError {
   );
 }
 
-export function runUnknown(runId: string): WeftlineError {
+export function runUnknown(runId: unknown): WeftlineError {
   return new WeftlineError(
     "RUN_UNKNOWN",
-    `there is no run "${runId}". It was never created in this storage, or its history was pruned.`,
+    `there is no run ${show(runId)}. It was never created in this storage, or its history was pruned.`,
   );
 }
 

@@ -130,6 +130,7 @@ describe("concurrency by key", () => {
       expect(process.memoryUsage().heapUsed - before).toBeLessThan(250 * 2 ** 20);
       await engine.run(work);
     },
+    30_000,
   );
 
   it("what decides a key: params, item, run and task, and nothing that belongs to an attempt", async () => {

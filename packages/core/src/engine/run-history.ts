@@ -20,8 +20,10 @@ import type {
 import type { Storage } from "../contracts/storage.js";
 import { describePipeline, type PipelineDescription } from "../define/description.js";
 import type { Pipeline } from "../define/pipeline.js";
+import { show } from "../define/show.js";
 import { WeftlineError } from "../errors.js";
 import { decode } from "../values/codec.js";
+import { checkedOptions, checkedQuery, checkValue } from "./check-query.js";
 import { cursorInvalid, runUnknown } from "./errors.js";
 import { pendingRecords } from "./pending-records.js";
 import { diffText } from "./remap.js";
@@ -64,6 +66,7 @@ export class RunHistory<Host extends HistoryHost = HistoryHost> {
 
   /** @throws {WeftlineError} `RUN_UNKNOWN`. */
   async get(runId: string): Promise<RunInfo> {
+    if (typeof runId !== "string") throw runUnknown(runId);
     await this.host.ready();
     const record = await this.host.storage.getRun(runId);
     if (record === undefined) throw runUnknown(runId);
@@ -72,7 +75,7 @@ export class RunHistory<Host extends HistoryHost = HistoryHost> {
 
   /** Runs, newest first. */
   async list(query: RunQuery = {}, page: PageOptions = {}): Promise<Page<RunInfo>> {
-    return mapPage(await this.#list("runs", query, page), runInfo);
+    return mapPage(await this.#list("runs", checkedQuery(query), page), runInfo);
   }
 
   /**
@@ -81,6 +84,7 @@ export class RunHistory<Host extends HistoryHost = HistoryHost> {
    */
   async tasks(runId: string, query: OfRun<TaskQuery> = {}, page: PageOptions = {}): Promise<Page<TaskInfo>> {
     const run = await this.get(runId);
+    checkedQuery(query);
     const request = pageRequest(page);
     const pipeline = this.host.pipelineOf(run.definition);
     const pending = await pendingRecords(this.host.storage, run.id, pipeline, query, request);
@@ -111,6 +115,7 @@ export class RunHistory<Host extends HistoryHost = HistoryHost> {
   /** The newest file of this name, with its bytes; `undefined`: the run made none. */
   async artifact(runId: string, name: string): Promise<ArtifactRecord | undefined> {
     await this.get(runId);
+    checkValue("name", name, "text");
     return this.host.storage.getArtifact(runId, name);
   }
 
@@ -162,7 +167,7 @@ export class RunHistory<Host extends HistoryHost = HistoryHost> {
     page: PageOptions,
   ): Promise<Page<HistoryKinds[Kind]["record"]>> {
     await this.get(runId);
-    return this.#list(kind, { ...query, runId } as HistoryKinds[Kind]["query"], page);
+    return this.#list(kind, { ...checkedQuery(query), runId } as HistoryKinds[Kind]["query"], page);
   }
 
   async #list<Kind extends HistoryKind>(
@@ -179,11 +184,12 @@ export class RunHistory<Host extends HistoryHost = HistoryHost> {
 const DEFAULT_PAGE = 100;
 const MAX_PAGE = 1_000;
 
-function pageRequest({ limit = DEFAULT_PAGE, cursor }: PageOptions): PageRequest {
+function pageRequest(page: PageOptions): PageRequest {
+  const { limit = DEFAULT_PAGE, cursor } = checkedOptions(page);
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
     throw new WeftlineError(
       "QUERY_INVALID",
-      `Cannot list ${String(limit)} records at once. Give a limit from 1 to ${MAX_PAGE}, and follow \`next\`.`,
+      `Cannot list ${show(limit)} records at once. Give a limit from 1 to ${MAX_PAGE}, and follow \`next\`.`,
     );
   }
   if (cursor === undefined) return { limit };

@@ -2,10 +2,12 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { isRunFinished, type RunMessage } from "../contracts/records.js";
 import { describeIssue, validateParams } from "../define/params.js";
 import type { Pipeline } from "../define/pipeline.js";
+import { show } from "../define/show.js";
 import { WeftlineError } from "../errors.js";
 import { asText } from "../execute/as-text.js";
 import type { TaskExplanation } from "../run/explain.js";
 import { type Encoded, encode, type ValueLimits } from "../values/codec.js";
+import { checkedOptions, checkValue } from "./check-query.js";
 import { runUnknown, taskName } from "./errors.js";
 import { type Explained, explainRun, explainTask, type RunExplanation } from "./explain.js";
 import type { Gate } from "./limits.js";
@@ -41,6 +43,9 @@ export interface RerunOptions {
   readonly params?: unknown;
 }
 
+const CANCEL_OPTIONS = { index: "places", downstream: "flag", reason: "text" } as const;
+const RERUN_OPTIONS = { withDownstream: "flag", only: "flag" } as const;
+
 /** What the runs API needs of its engine. */
 export interface RunsHost extends HistoryHost {
   readonly ownership: Ownership;
@@ -65,7 +70,7 @@ export class Runs extends RunHistory<RunsHost> {
    * @throws {WeftlineError} `RUN_UNKNOWN`, `TASK_UNKNOWN`.
    */
   async cancel(runId: string, options: CancelOptions = {}): Promise<boolean> {
-    const { task, index = [], downstream = false, reason } = options;
+    const { task, index = [], downstream = false, reason } = checkedOptions(options, CANCEL_OPTIONS);
     const run = await this.get(runId);
     if (task !== undefined) this.#checkTask(run, task, "cancel");
     const message = { kind: "cancel", task, index, downstream, reason: boundReason(reason) } as const;
@@ -88,7 +93,7 @@ export class Runs extends RunHistory<RunsHost> {
    */
   async remap(runId: string, options: RemapOptions = {}): Promise<RunHandle> {
     const run = await this.get(runId);
-    const pipeline = await this.host.strays.remap(run, options, () => this.#resumeIfEnded(runId));
+    const pipeline = await this.host.strays.remap(run, checkedOptions(options), () => this.#resumeIfEnded(runId));
     return this.host.handle(runId, pipeline);
   }
 
@@ -176,7 +181,7 @@ export class Runs extends RunHistory<RunsHost> {
    * `DAG_CHANGED` when this engine has another version of the pipeline.
    */
   async rerun(runId: string, options: RerunOptions): Promise<RunHandle> {
-    const { from, withDownstream = true, only = false, params } = options;
+    const { from, withDownstream = true, only = false, params } = checkedOptions(options, RERUN_OPTIONS);
     const run = await this.get(runId);
     const pipeline = await this.pipelineOf(run, "rerun");
     const tasks = typeof from === "string" ? [from] : from;
@@ -186,7 +191,7 @@ export class Runs extends RunHistory<RunsHost> {
         `Cannot rerun run ${runId} from nothing. Name the tasks: { from: ["train"] }.`,
       );
     }
-    for (const task of tasks) this.#checkTask(run, String(task), "rerun");
+    for (const task of tasks) this.#checkTask(run, task, "rerun");
     const valid = params === undefined ? undefined : await validateParams(pipeline, params);
     const encoded = params === undefined ? undefined : encode(valid, "params", this.host.limits);
     const message = { kind: "rerun", tasks, downstream: withDownstream && !only, params: encoded } as const;
@@ -208,6 +213,7 @@ export class Runs extends RunHistory<RunsHost> {
    * @throws {WeftlineError} `RUN_ACTIVE` when it, or one of those runs, has not ended.
    */
   async delete(runId: string): Promise<boolean> {
+    if (typeof runId !== "string") return false;
     await this.host.ready();
     const { storage } = this.host;
     const run = await storage.getRun(runId);
@@ -240,6 +246,7 @@ export class Runs extends RunHistory<RunsHost> {
     index: readonly number[] = [],
   ): Promise<RunExplanation | TaskExplanation> {
     const explained = await this.#explained(runId);
+    checkValue("index", index, "places");
     if (task === undefined) return explainRun(explained);
     this.#checkTask(explained.run, task, "explain");
     const { plan } = explained.pipeline;
@@ -266,11 +273,11 @@ export class Runs extends RunHistory<RunsHost> {
   /** @returns The pipeline, where this engine has it. */
   #checkTask(run: Pick<RunInfo, "definition" | "pipeline">, task: string, what: string): Pipeline | undefined {
     const pipeline = this.host.pipelineOf(run.definition);
-    if (pipeline === undefined || pipeline.plan.positions.has(task)) return pipeline;
-    const known = pipeline.taskIds.slice(0, 20).join(", ");
+    if (typeof task === "string" && (pipeline === undefined || pipeline.plan.positions.has(task))) return pipeline;
+    const known = pipeline?.taskIds.slice(0, 20).join(", ") ?? "others";
     throw new WeftlineError(
       "TASK_UNKNOWN",
-      `Cannot ${what} task "${task}" as pipeline "${run.pipeline}" has no such task. It has ${known}.`,
+      `Cannot ${what} task ${show(task)} as pipeline "${run.pipeline}" has no such task. It has ${known}.`,
     );
   }
 

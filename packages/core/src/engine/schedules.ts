@@ -2,6 +2,7 @@ import type { Clock, EpochMs } from "../clock.js";
 import type { NewRun, ScheduleRecord } from "../contracts/records.js";
 import type { Storage } from "../contracts/storage.js";
 import type { Pipeline } from "../define/pipeline.js";
+import { show } from "../define/show.js";
 import type { Logger } from "../logger.js";
 
 export interface SchedulesOptions {
@@ -52,6 +53,11 @@ export class Schedules {
 
   /** The next instants of a pipeline's schedule. @param count - How many, ≥ 1. */
   next(pipeline: Pipeline, count = 1): readonly EpochMs[] {
+    if (pipeline?.plan === undefined || !Number.isSafeInteger(count) || count < 0) {
+      throw new TypeError(
+        `next(pipeline, count) takes a pipeline and a whole number, not ${show(pipeline)} and ${show(count)}`,
+      );
+    }
     const instants: EpochMs[] = [];
     let instant: EpochMs | undefined = this.#options.clock.now();
     while (instants.length < count) {

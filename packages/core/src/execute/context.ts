@@ -136,7 +136,7 @@ export class ExecutionContext implements AnyContext {
     // NaN, the usual 0 of 0 items, means no progress yet.
     return (fraction, message) =>
       port.progress(
-        Math.min(1, Math.max(0, Number(fraction) || 0)),
+        Math.min(1, Math.max(0, asNumber(fraction) || 0)),
         message === undefined ? undefined : asText(message),
       );
   }
@@ -149,6 +149,11 @@ export class ExecutionContext implements AnyContext {
       port.artifact(artifact);
     };
   }
+}
+
+/** A symbol, and objects that are made to, would throw. */
+function asNumber(value: unknown): number {
+  return typeof value === "number" || typeof value === "string" ? Number(value) : 0;
 }
 
 function decodeItem(encoded: Encoded | undefined): unknown {

@@ -39,6 +39,12 @@ export class Steps {
 
   async #do<Output>(id: string, run: () => Output | Promise<Output>): Promise<Output> {
     const step = this.#nameOf(id);
+    if (typeof run !== "function") {
+      throw new WeftlineError(
+        "STEP_INVALID",
+        `Cannot do step ${show(id)} as it has ${show(run)} instead of a function. Write step(id, () => …).`,
+      );
+    }
     const kept = await this.#port.findStep(step);
     if (kept !== undefined) return decode(kept) as Output;
     const startedAt = this.#environment.now();

@@ -49,7 +49,10 @@ export function scaled(inMemory: number): number {
 }
 
 /** A test of what holds on one kind of storage alone. @param reason - Why it does. */
-export function onlyOn(storage: StorageName, reason: string): (what: string, test: () => Promise<void>) => void {
+export function onlyOn(
+  storage: StorageName,
+  reason: string,
+): (what: string, test: () => Promise<void>, timeoutMs?: number) => void {
   if (storage === storageUnderTest) return it;
   return (what) => it(what, ({ skip }) => skip(`${storage} alone: ${reason}`));
 }

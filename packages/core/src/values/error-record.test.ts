@@ -213,6 +213,18 @@ describe("fromErrorRecord()", () => {
 });
 
 describe("describeError()", () => {
+  it("ends where causes lead back to themselves", () => {
+    const own = new Error("own");
+    own.cause = own;
+    expect(describeError(own as unknown as ErrorRecord).length).toBeLessThan(1_000);
+  });
+
+  it("describes what is no record as well", () => {
+    for (const given of [undefined, null, 1, {}, { name: 1, message: [] }, { name: "E", message: "m", cause: {} }]) {
+      expect(describeError(given as unknown as ErrorRecord)).toMatch(/\w/);
+    }
+  });
+
   it("is one line with the whole chain of causes", () => {
     const cause = { name: "TypeError", message: "b\n  and c", cause: { name: "Timeout", message: "" } };
     expect(describeError({ name: "Error", message: "a", cause })).toBe(

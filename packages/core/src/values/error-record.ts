@@ -183,12 +183,20 @@ export function fromErrorRecord(record: ErrorRecord): Error {
   });
 }
 
+/** Longer than any chain that {@link toErrorRecord} makes. */
+const MAX_CHAIN = 20;
+
 /** One line for people: `Name: message (caused by: Name: message)`, down the whole chain. */
 export function describeError(record: ErrorRecord): string {
-  // From another library, or from code without types.
-  if (typeof record?.name !== "string" || typeof record.message !== "string")
-    return describeError(toErrorRecord(record));
+  return describeChain(record, MAX_CHAIN);
+}
+
+function describeChain(given: ErrorRecord, left: number): string {
+  // It may come from another library, or from code without types.
+  const isRecord = typeof given?.name === "string" && typeof given.message === "string";
+  const record = isRecord ? given : toErrorRecord(given);
   const message = record.message.replace(/\s+/g, " ").trim();
   const own = message === "" ? record.name : `${record.name}: ${message}`;
-  return record.cause === undefined ? own : `${own} (caused by: ${describeError(record.cause)})`;
+  if (record.cause === undefined || left === 0) return own;
+  return `${own} (caused by: ${describeChain(record.cause, left - 1)})`;
 }
