@@ -309,6 +309,7 @@ describe("weftline", () => {
     "show",
     "logs",
     "explain",
+    "verify",
     "resume",
     "rerun",
     "cancel",

@@ -13,6 +13,7 @@ import { addRerunCommand, addResumeCommand } from "./commands/resume.js";
 import { addRunCommand } from "./commands/run.js";
 import { addRunsCommand } from "./commands/runs.js";
 import { addShowCommand } from "./commands/show.js";
+import { addVerifyCommand } from "./commands/verify.js";
 import { describeThrown, EXIT_CODES, isUsageError } from "./errors.js";
 import type { CliIo } from "./io.js";
 
@@ -60,6 +61,7 @@ function makeProgram(io: CliIo, exit: (code: number) => void): Command {
   addShowCommand(program, io, exit);
   addLogsCommand(program, io, exit);
   addExplainCommand(program, io, exit);
+  addVerifyCommand(program, io, exit);
   addResumeCommand(program, io, exit);
   addRerunCommand(program, io, exit);
   addRemapCommand(program, io, exit);

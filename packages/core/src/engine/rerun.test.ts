@@ -330,4 +330,18 @@ describe("a rerun", () => {
     await (await engine.runs.resume(run.id)).result();
     expect(await standing(engine, run.id)).toEqual(["a:succeeded@1x1", "b:succeeded@2x2"]);
   });
+
+  it("of a task whose rule still does not let it run ends the group around it once more, and the run with it", async () => {
+    const group = (p: Builder<Record<never, never>>) => {
+      p.group("g", (inner) => {
+        const a = inner.task("a", () => {
+          throw new Error("always");
+        });
+        inner.task("b", { after: [a] }, () => 1);
+      });
+    };
+    const { engine, run, status } = await rerunOf(group, { from: "g.b" });
+    expect(status).toBe("failed");
+    expect(await standing(engine, run.id)).toEqual(["g:failed@1x1", "g.a:failed@1x1", "g.b:upstream-failed@2x0"]);
+  });
 });

@@ -28,6 +28,8 @@ import {
 /** The run begins, or goes on: everything whose rule is satisfied becomes ready, and what it rules out is settled. */
 export function begin(state: RunState, effects: Effects): void {
   const finished: number[] = [];
+  // Before anything is settled: a group that ends with that is told of there, and failed ones stay in the list.
+  const over = [...state.groups].filter(([, { open }]) => open === 0);
   state.forEach((instance, position) => {
     const parent = state.plan.hasGroups ? state.parentOf(instance) : -1;
     if (state.status[instance] === PENDING && (parent < 0 || state.groups.has(parent))) {
@@ -35,7 +37,7 @@ export function begin(state: RunState, effects: Effects): void {
     }
   });
   settle(state, finished, effects);
-  for (const [group, { open }] of [...state.groups]) if (open === 0) endGroup(state, group, effects, finished);
+  for (const [group] of over) endGroup(state, group, effects, finished);
   for (const { owner, open } of [...state.expansions.values()]) if (open === 0) join(state, owner, effects, finished);
   settle(state, finished, effects);
 }
@@ -48,6 +50,9 @@ export function start(state: RunState, instance: number): number {
 
 /** An attempt that is running already belongs to this state from now on. */
 export function adopt(state: RunState, instance: number, attempt: number): void {
+  // Read from storage it was taken for one that nobody goes on with, and so for one that does not count.
+  const wasTakenBack = state.status[instance] === READY && state.attempts[instance] === attempt;
+  if (wasTakenBack) state.attemptsBefore.set(instance, (state.attemptsBefore.get(instance) ?? 1) - 1);
   state.status[instance] = RUNNING;
   state.attempts[instance] = attempt;
   state.retryAt.delete(instance);
