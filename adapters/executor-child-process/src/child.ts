@@ -39,6 +39,8 @@ export class Child {
   #isEnding = false;
   #tasks = 0;
   #attempt: RemoteAttempt | undefined;
+  #port: TaskPort | undefined;
+  /** Of the attempt that runs, once it has written something. */
   #output: AttemptOutput | undefined;
   #verdict: Verdict | undefined;
   #lastWords = "";
@@ -81,7 +83,7 @@ export class Child {
   run(attempt: RemoteAttempt, port: TaskPort): void {
     this.#attempt = attempt;
     this.#tasks++;
-    this.#output = new AttemptOutput(port);
+    this.#port = port;
     this.#ref();
     this.#send({ kind: "run", token: attempt.token, job: plainJob(attempt.job), limits: this.#options.host.limits });
     attempt.started((message) => {
@@ -151,6 +153,7 @@ export class Child {
     const details = { module: this.#options.settings.url };
     switch (message.kind) {
       case "ready":
+        for (const pipe of this.#pipes()) pipe.unref?.();
         this.#unref();
         return this.#onReady(message.definitions);
       case "unfit":
@@ -173,9 +176,8 @@ export class Child {
     const attempt = this.#attempt;
     // Of one that is being ended by force: the process ends with it, whatever it says by now.
     if (attempt?.token !== token || this.#isEnding) return;
-    this.#output?.end();
+    this.#endOutput();
     this.#attempt = undefined;
-    this.#output = undefined;
     if (this.#tasks >= this.#options.settings.tasksPerProcess) this.isWorn = true;
     this.#unref();
     attempt.end(outcome);
@@ -200,16 +202,25 @@ export class Child {
     const { settings } = this.#options;
     this.#onUnfit(startFailure(settings.url, death));
     const attempt = this.#attempt;
-    this.#output?.end();
+    this.#endOutput();
     this.#attempt = undefined;
     attempt?.fail(deathOf(attempt.job.task, death, settings));
     this.#options.onGone(this);
   }
 
   #wrote(stream: "stdout" | "stderr", chunk: Buffer): void {
-    if (this.#output !== undefined) return this.#output.write(stream, chunk);
+    if (this.#port !== undefined) {
+      this.#output ??= new AttemptOutput(this.#port);
+      return this.#output.write(stream, chunk);
+    }
     const text = chunk.toString("utf8").trimEnd();
     if (text !== "") this.#options.host.log.debug({ module: this.#options.settings.url, stream }, text);
+  }
+
+  #endOutput(): void {
+    this.#output?.end();
+    this.#output = undefined;
+    this.#port = undefined;
   }
 
   #send(message: ToChild): void {
@@ -230,7 +241,6 @@ export class Child {
   #unref(): void {
     this.#process.unref();
     this.#process.channel?.unref();
-    for (const pipe of this.#pipes()) pipe.unref?.();
   }
 
   #ref(): void {

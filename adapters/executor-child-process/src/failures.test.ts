@@ -12,6 +12,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 /** Written here, as no tool of the repository could read it. */
 const syntaxError = join(folder, "syntax-error.mjs");
 writeFileSync(syntaxError, "export const broken = ;");
+const missingImport = join(folder, "missing-import.mjs");
+writeFileSync(missingImport, 'import "./no-such-file.mjs";');
 
 describe("a process that ends in the middle of a task", () => {
   it.each([
@@ -130,7 +132,7 @@ describe("what a task leaves behind", () => {
 describe("a module that cannot be used fails the start at once", () => {
   it.each([
     ["F125 a syntax error", syntaxError, "WORKER_START_FAILED", /syntax-error\.mjs.*SyntaxError/s],
-    ["F125 a missing import", "missing-import.mjs", "WORKER_START_FAILED", /no-such-file/],
+    ["F125 a missing import", missingImport, "WORKER_START_FAILED", /no-such-file/],
     ["F125 no such file", "not-there.mjs", "WORKER_START_FAILED", /not-there\.mjs/],
     ["F125 process.exit", "exits.mjs", "WORKER_START_FAILED", /exited with code 3 before it was ready/],
     ["no pipelines", "no-pipelines.mjs", "WORKER_START_FAILED", /exports no pipeline/],

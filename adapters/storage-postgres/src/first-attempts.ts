@@ -7,6 +7,8 @@ import type { AttemptRecord, RunChanges, TaskRecord } from "weftline";
 export class FirstAttempts {
   readonly #ofTask = new Map<TaskRecord, AttemptRecord>();
   readonly #included = new Set<AttemptRecord>();
+  /** By task: the attempt that is not as it says, as one that still ran. */
+  #apart: Map<TaskRecord, AttemptRecord> | undefined;
   readonly #alone = new Set<AttemptRecord>();
 
   constructor({ tasks, attempts }: RunChanges) {
@@ -21,6 +23,7 @@ export class FirstAttempts {
       }
       if (task === undefined) this.#alone.add(attempt);
       else if (saysTheSame(attempt, task)) this.#include(task, attempt);
+      else this.#keepApart(task, attempt);
     }
   }
 
@@ -29,7 +32,7 @@ export class FirstAttempts {
     return this.#ofTask.get(task);
   }
 
-  /** A task's row stands for this attempt. */
+  /** A task's row stands for this attempt, or for a later record of it. */
   has(attempt: AttemptRecord): boolean {
     return this.#included.has(attempt);
   }
@@ -42,6 +45,15 @@ export class FirstAttempts {
   #include(task: TaskRecord, attempt: AttemptRecord): void {
     this.#ofTask.set(task, attempt);
     this.#included.add(attempt);
+    const earlier = this.#apart?.get(task);
+    // A row of its own would replace what the task's row says as soon as that stands for no attempt any more.
+    if (earlier !== undefined) this.#included.add(earlier);
+  }
+
+  #keepApart(task: TaskRecord, attempt: AttemptRecord): void {
+    this.#ofTask.delete(task);
+    this.#apart ??= new Map();
+    this.#apart.set(task, attempt);
   }
 }
 

@@ -75,6 +75,32 @@ describe("first attempts", () => {
     expect((await storage.list("tasks", { runId: "run-1" }, { limit: 10 })).items).toEqual(tasks);
   });
 
+  it("that began and ended within one flush are listed as they ended, also beside one that comes without its task", async () => {
+    const { storage } = await openStorage();
+    await owned(storage, "run-1");
+    const running = attemptRecord("run-1", 0, 1, { status: "running", finishedAt: undefined });
+    const ended = attemptRecord("run-1", 0, 1);
+    const alone = attemptRecord("run-1", 1, 1, { status: "failed" });
+    const tasks = [taskRecord("run-1", 0)];
+    await storage.commit(flush(changes("run-1", { tasks, attempts: [running, ended, alone] })));
+    expect(await attemptsOf(storage, "run-1")).toEqual([ended, alone]);
+  });
+
+  it("that come twice in one flush are listed as the later one says, whichever is as the task", async () => {
+    const { storage } = await openStorage();
+    await owned(storage, "run-1");
+    const asTask = attemptRecord("run-1", 0, 1);
+    const other = attemptRecord("run-1", 0, 1, { status: "failed" });
+    for (const attempts of [
+      [other, asTask],
+      [asTask, other],
+      [asTask, other, asTask],
+    ]) {
+      await storage.commit(flush(changes("run-1", { tasks: [taskRecord("run-1", 0)], attempts })));
+      expect(await attemptsOf(storage, "run-1")).toEqual(attempts.slice(-1));
+    }
+  });
+
   it("that had a row of their own before are no longer listed from that", async () => {
     const { storage, schema } = await openStorage();
     await owned(storage, "run-1");

@@ -1,0 +1,56 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { describe, expect, it } from "vitest";
+
+const COMMAND = fileURLToPath(new URL("crash.mjs", import.meta.url));
+
+interface Ended {
+  readonly code: number;
+  readonly output: string;
+}
+
+/** Runs the command as `npm run crash` does. */
+async function crash(...args: readonly string[]): Promise<Ended> {
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, [COMMAND, ...args]);
+    return { code: 0, output: stdout };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+    return { code, output: stdout + stderr };
+  }
+}
+
+describe("a process on SQLite that is killed", { timeout: 120_000 }, () => {
+  it("at any failpoint: others bring its run to the same end, lose nothing and repeat nothing confirmed", async () => {
+    const { code, output } = await crash("--sqlite", "--sample", "10");
+    console.log(output.trim());
+    expect(code, output).toBe(0);
+  });
+
+  it("on a storage that confirms a commit too early, or leaves something out: that is found", async () => {
+    const found = await crash("--sqlite", "--sample", "2", "--sabotage", "drops-outputs");
+    expect(found.code).toBe(1);
+    expect(found.output).toMatch(/PROBLEM: .* was reported as succeeded, and is not stored so/);
+  });
+});
+
+describe("a copy of a database on SQLite", { timeout: 120_000 }, () => {
+  it("with its log cut anywhere holds all transactions up to there, each as a whole, and nothing else", async () => {
+    const { code, output } = await crash("--log-cuts", "--sample", "60");
+    console.log(output.trim());
+    expect(code, output).toBe(0);
+  });
+
+  it("of a storage that writes a flush in two transactions: that is found", async () => {
+    const found = await crash("--log-cuts", "--sample", "24", "--sabotage", "tears-flushes");
+    expect(found.code).toBe(1);
+    expect(found.output).toMatch(/PROBLEM: copy \d+ with \d+ bytes of log.* has to be/);
+  });
+});
+
+it("a command that makes no sense ends with 2 and says what there is", async () => {
+  const { code, output } = await crash("--oracle");
+  expect(code).toBe(2);
+  expect(output).toContain("Usage: npm run crash");
+});
