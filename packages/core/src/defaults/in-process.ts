@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from "node:async_hooks";
+import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
 import type { Executor, ExecutorHost, TaskJob, TaskOutcome, TaskPort } from "../contracts/executor.js";
 import { refusalOf } from "../execute/refusal.js";
 import { type AttemptEnvironment, runAttempt } from "../execute/run-attempt.js";
@@ -8,6 +8,17 @@ import { type AttemptEnvironment, runAttempt } from "../execute/run-attempt.js";
  * without this it would see the AsyncLocalStorage of another task, or of some request of the host.
  */
 const outsideOfAnyTask = AsyncLocalStorage.snapshot();
+
+/** One for each attempt: what one enters (`enterWith`) would stay for all that follow, up to Node 22. */
+const inOwnContext: typeof runAttempt = (task, job, port, environment) =>
+  new AsyncResource("weftline-task", { requireManualDestroy: true }).runInAsyncScope(
+    runAttempt,
+    undefined,
+    task,
+    job,
+    port,
+    environment,
+  );
 
 /**
  * Runs task code in the engine's own thread. It cannot stop code that ignores its signal: such an attempt is
@@ -36,7 +47,7 @@ class InProcessExecutor implements Executor {
     const refusal = refusalOf(job, task?.id, pipeline?.hash);
     if (refusal !== undefined) return refusal;
     port.started();
-    const outcome = outsideOfAnyTask(runAttempt, task!, job, port, this.#environment!);
+    const outcome = outsideOfAnyTask(inOwnContext, task!, job, port, this.#environment!);
     if (!(outcome instanceof Promise)) return outcome;
     return new Promise((resolve) => {
       void outcome.then(resolve);

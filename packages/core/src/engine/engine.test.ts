@@ -974,6 +974,19 @@ describe("F141 the host's asynchronous context", () => {
     await Promise.all(runs.map((run) => run.result()));
     expect(seen).toEqual([undefined, undefined, undefined, undefined]);
   });
+
+  it("that one task enters does not reach the next one", async () => {
+    const { AsyncLocalStorage } = await import("node:async_hooks");
+    const tenant = new AsyncLocalStorage<string>();
+    const seen: unknown[] = [];
+    const work = pipeline("work", (p) => {
+      const first = p.task("first", () => tenant.enterWith("of the first task"));
+      p.task("second", { after: [first] }, () => void seen.push(tenant.getStore()));
+    });
+    const engine = await startedEngine({ pipelines: [work] });
+    await engine.run(work);
+    expect([...seen, tenant.getStore()]).toEqual([undefined, undefined]);
+  });
 });
 
 describe("F121 the host's process", () => {

@@ -33,6 +33,24 @@ const broken = (_?: unknown): never => {
 const errorOf = async (engine: Engine, runId: string, task: string) =>
   (await engine.runs.tasks(runId, { task })).items[0]!.error;
 
+it("a task that failed, in a group that begins anew in the same flush, stays in history as it was", async () => {
+  let passes = 0;
+  const work = pipeline("work", (p) => {
+    p.group("g", { retry: { attempts: 2, delay: 0 } }, (g) => {
+      g.task("x", () => {
+        if (passes++ === 0) throw new Error("broken");
+        return passes;
+      });
+    });
+  });
+  const engine = await startedEngine({ pipelines: [work] });
+  const run = await engine.trigger(work);
+  await run.result();
+  const statuses = async (generation: number) =>
+    (await engine.runs.tasks(run.id, { generation, task: "g.x" })).items.map(({ status }) => status);
+  expect([await statuses(1), await statuses(2)]).toEqual([["failed"], ["succeeded"]]);
+});
+
 describe("a group", () => {
   it("hands its named outputs on, as an object or one by one", async () => {
     const work = pipeline("work", (p) => {

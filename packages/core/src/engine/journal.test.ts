@@ -207,6 +207,33 @@ describe("group commit", () => {
 });
 
 describe("a value that the store refuses", () => {
+  it("lets attempts that failed beside it count: their delays and their number are as the policy says", async () => {
+    const faulty = new FaultyStorage();
+    faulty.on(
+      "commit",
+      rejecting(({ output }) => output?.includes("poison") ?? false),
+    );
+    const both = gate();
+    const clock = new ManualClock();
+    const starts: number[] = [];
+    const retry = { attempts: 2, delay: "1s", backoff: "linear" } as const;
+    const beside = pipeline("beside", (p) => {
+      p.task("bad", async () => noted([], await both.passed, "poison"));
+      p.task("failing", { retry }, async () => {
+        starts.push(clock.now());
+        await both.passed;
+        throw new Error("it fails");
+      });
+    });
+    const engine = await startedEngine({ pipelines: [beside], storage: faulty.storage, clock });
+    const run = await engine.trigger(beside);
+    await settled(); // both are recorded as running
+    both.open();
+    await clock.advance(10_000);
+    expect(starts.map((at) => at - starts[0]!)).toEqual([0, 1_000]);
+    await expect(run.result()).rejects.toMatchObject({ code: "RUN_FAILED" });
+  });
+
   it("fails its own task with VALUE_REJECTED while other runs and tasks commit", async () => {
     const faulty = new FaultyStorage();
     faulty.on(

@@ -229,6 +229,35 @@ describe("an engine that was suspended", () => {
     expect(log.complaints.join("\n")).toContain("the lease had run out");
   });
 
+  it.each(["before", "after"])("begins what it was given under a new lease %s it heard of the loss", async (order) => {
+    const faulty = new FaultyStorage(memoryStorage());
+    const storage = sharedStorage(faulty.storage);
+    const { work, starts } = hanging(0);
+    const clock = new ManualClock();
+    const engine = await started("first", clock, { pipelines: [work], storage });
+    const [renewal, claim] = [gate(), gate()];
+    faulty.once("renewLease", async (proceed) => {
+      const state = await proceed();
+      await renewal.passed;
+      return state;
+    });
+    faulty.once("claimRuns", async (proceed) => {
+      await claim.passed;
+      return proceed();
+    });
+    clock.jump(LEASE_MS + 1);
+    const client = testEngine({ ...PACE, pipelines: [work], storage, clock });
+    const { id } = await client.trigger(work);
+    await clock.advance(1); // its renewal is under way, and so is its question for runs
+    for (const answer of order === "before" ? [claim, renewal] : [renewal, claim]) {
+      answer.open();
+      await settled();
+    }
+    await clock.advance(LONGEST_POLL_MS);
+    expect(await engine.runs.get(id)).toMatchObject({ status: "succeeded" });
+    expect(starts).toHaveLength(1);
+  });
+
   it("F52 is not misled by a wall clock that jumps: neither back nor ahead", async () => {
     for (const jump of [-3_600_000, 3_600_000]) {
       const storage = sharedStorage();

@@ -98,7 +98,7 @@ export class Ownership {
   /** Takes up a run that was created as ours. */
   own(record: RunRecord): void {
     if (this.has(record.id) || this.#isClosed) return;
-    if (!this.#core.dispatcher.mayStart()) return this.mayOwnMore();
+    if (!this.#core.dispatcher.mayStart()) return this.mayOwnMore(); // see #isSure()
     const entry = this.#entries.get(record.definition)!;
     this.#activate(entry, record, freshRun(entry.pipeline)).begin([]);
   }

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { describe, expect, it } from "vitest";
 import type { Builder } from "../define/builder.js";
 import { pipeline } from "../define/pipeline.js";
+import { SkipTask } from "../execute/signals.js";
 import { startedEngine, testEngine } from "../test-support/engines.js";
 import { aborted, gate } from "../test-support/gates.js";
 import { settled } from "../test-support/manual-clock.js";
@@ -97,6 +98,26 @@ describe("runs.rerun() runs again", () => {
     expect((await rerunOf(build, { from: "g" })).calls).toEqual(["after", "x", "y", "z"]);
     expect((await rerunOf(build, { from: "g.x" })).calls).toEqual(["after", "x", "y"]);
     expect((await rerunOf(build, { from: "g.y", only: true })).calls).toEqual(["y"]);
+  });
+
+  it("a task inside a group that was skipped: the group is retried as often as it says", async () => {
+    let passes = 0;
+    const work = pipeline("work", (p) => {
+      const nothing = p.task("nothing", () => {
+        throw new SkipTask();
+      });
+      p.group("g", { after: [nothing], retry: { attempts: 2, delay: 1 } }, (inner) => {
+        inner.task("x", () => {
+          passes++;
+          throw new Error("broken");
+        });
+      });
+    });
+    const engine = await startedEngine({ pipelines: [work] });
+    const run = await engine.trigger(work);
+    await run.result();
+    await (await engine.runs.rerun(run.id, { from: "g.x" })).result().catch(() => undefined);
+    expect(passes).toBe(2);
   });
 
   it("a mapped group, and a task inside it for all its items", async () => {

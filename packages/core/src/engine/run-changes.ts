@@ -13,8 +13,10 @@ import type { RunChanges, RunState as StoredRunState } from "../contracts/storag
 /** What has happened in one run since its last flush. */
 export class PendingChanges {
   run: StoredRunState | undefined = undefined;
-  /** By instance: within one flush the later record of a task replaces the earlier. */
+  /** By instance: within one flush the later record of a task replaces the earlier one of the same generation. */
   readonly tasks = new Map<number, TaskRecord>();
+  /** Of generations that ended in this flush, as the next one was opened in it too. */
+  #former: TaskRecord[] | undefined;
   readonly attempts: AttemptRecord[] = [];
   readonly logs: LogRecord[] = [];
   readonly metrics: MetricRecord[] = [];
@@ -35,6 +37,12 @@ export class PendingChanges {
       this.steps.length === 0 &&
       this.consumed.length === 0
     );
+  }
+
+  setTask(instance: number, record: TaskRecord): void {
+    const former = this.tasks.get(instance);
+    if (former !== undefined && former.generation < record.generation) (this.#former ??= []).push(former);
+    this.tasks.set(instance, record);
   }
 
   /** Takes over the lines, metrics and files of a flush that was refused; its records are made anew. */
@@ -59,7 +67,7 @@ export class PendingChanges {
 
   toFlush(runId: string, epoch: number): RunChanges {
     const { run, attempts, logs, metrics, artifacts, steps, assets, cached, consumed } = this;
-    const tasks = [...this.tasks.values()];
+    const tasks = [...(this.#former ?? []), ...this.tasks.values()];
     return { runId, epoch, run, tasks, attempts, logs, metrics, artifacts, steps, assets, cached, consumed };
   }
 }

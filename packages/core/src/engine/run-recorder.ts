@@ -168,7 +168,7 @@ export class RunRecorder {
     details: TaskDetails,
   ): void {
     const record = taskRecord(this.#run.id, this.#state, instance, startedAt, finishedAt, details);
-    this.#changes.tasks.set(instance, record);
+    this.#changes.setTask(instance, record);
   }
 
   // ---- Attempts

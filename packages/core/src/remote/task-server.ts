@@ -227,9 +227,10 @@ class ServedAttempt implements TaskPort {
     const { name, contentType, data } = artifact;
     const type = contentType === undefined ? {} : { contentType };
     if (!(data instanceof Uint8Array)) return this.#server.say(this.token, ["artifact", { name, ...type, data }]);
-    // Copied once, here, as the task may go on with its bytes; the copy moves, and costs the engine's thread nothing.
-    const copy = data.slice().buffer as ArrayBuffer;
-    this.#server.say(this.token, ["artifact", { name, ...type, data: new Uint8Array(copy) }], [copy]);
+    // Copied once, here, as the task may go on with its bytes; the copy moves, and costs the engine's thread nothing. Not by
+    // slice(): that of a Buffer is a view, and would take the task's own memory along, or the pool that all small ones share.
+    const copy = new Uint8Array(data);
+    this.#server.say(this.token, ["artifact", { name, ...type, data: copy }], [copy.buffer]);
   }
 
   findStep(step: string): ReturnType<TaskPort["findStep"]> {

@@ -179,7 +179,8 @@ function openAround(
 function goOn(state: RunState, instance: number): void {
   if (!isFinal(state.status[instance]!)) return;
   state.status[instance] = RUNNING;
-  // An item that was cancelled before it was entered is entered by this.
-  if (state.isItem(instance)) state.attempts[instance] = Math.max(1, state.attempts[instance]!);
+  // A group that was skipped, or an item that was cancelled, before it was entered is entered by this.
+  if (state.isItem(instance) || isGroupFrame(state, instance, state.positionOf(instance)))
+    state.attempts[instance] = Math.max(1, state.attempts[instance]!);
   if (!state.expansions.has(instance)) state.attemptsBefore.set(instance, Math.max(0, state.attempts[instance]! - 1));
 }
