@@ -24,6 +24,7 @@ import { show } from "../define/show.js";
 import { WeftlineError } from "../errors.js";
 import { decode } from "../values/codec.js";
 import { checkedOptions, checkedQuery, checkValue } from "./check-query.js";
+import { withoutCutOff } from "./cut-off-attempts.js";
 import { cursorInvalid, runUnknown } from "./errors.js";
 import { pendingRecords } from "./pending-records.js";
 import { diffText } from "./remap.js";
@@ -91,8 +92,10 @@ export class RunHistory<Host extends HistoryHost = HistoryHost> {
     return mapPage(pending ?? (await this.#list("tasks", { ...query, runId }, page)), taskInfo);
   }
 
+  /** Each try at each task. Those whose engine was lost in the middle are `abandoned`, with `LEASE_LOST`. */
   async attempts(runId: string, query: OfRun<AttemptQuery> = {}, page: PageOptions = {}): Promise<Page<AttemptRecord>> {
-    return this.#listOfRun("attempts", runId, query, page);
+    const listed = await this.#listOfRun("attempts", runId, query, page);
+    return withoutCutOff(this.host.storage, { ...query, runId }, listed);
   }
 
   async logs(runId: string, query: OfRun<LogQuery> = {}, page: PageOptions = {}): Promise<Page<LogInfo>> {
