@@ -97,6 +97,7 @@ export interface TaskPort {
   metric(name: string, value: number): void;
   /** @param fraction - From 0 to 1. */
   progress(fraction: number, message: string | undefined): void;
+  /** Its bytes belong to the engine from here on: they are neither changed nor used again by whoever hands them over. */
   artifact(artifact: ArtifactData): void;
   /** The output of a step that an attempt of this task has done before; `undefined`: it is to be done. Rejects when the attempt has ended. */
   findStep(step: string): Promise<Encoded | undefined>;

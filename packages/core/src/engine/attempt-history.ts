@@ -42,7 +42,8 @@ export function metricRecord(origin: Origin, name: string, value: number): Metri
 export function artifactRecord(origin: Origin, artifact: ArtifactData, limits: ValueLimits): ArtifactRecord {
   const { name, data } = artifact;
   checkArtifact(artifact, limits);
-  const bytes = Buffer.from(data as string); // a copy: what the task changes afterwards belongs to nobody
+  const bytes =
+    typeof data === "string" ? Buffer.from(data) : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const contentType =
     artifact.contentType ?? (typeof data === "string" ? "text/plain; charset=utf-8" : "application/octet-stream");
   return {

@@ -53,3 +53,9 @@ it("the engine refuses what is no run, no task, no query and no event", async ()
   expect(() => engine.on("run:started", 1 as never)).toThrow(TypeError);
   expect(() => engine.schedules.next({} as never)).toThrow(/next\(pipeline, count\)/);
 });
+
+it("lists are short, and without holes", () => {
+  for (const index of [new Array(2 ** 32 - 1), [0, , 1], Array.from({ length: 101 }, () => 0)]) {
+    expect(() => checkedOptions({ index }, { index: "places" })).toThrow(/^QUERY_INVALID/);
+  }
+});

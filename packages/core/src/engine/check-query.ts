@@ -62,16 +62,22 @@ export function checkValue(name: string, value: unknown, kind: Kind): void {
   if (!IS[kind](value)) throw refuse(name, value, REMEDIES[kind]);
 }
 
+const MAX_LIST = 100;
 const isText = (value: unknown): boolean => typeof value === "string";
 
 const IS: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   text: isText,
-  texts: (value) => Array.isArray(value) && value.every(isText),
+  texts: (value) => isShort(value) && value.every(isText),
   whole: (value) => Number.isSafeInteger(value) && (value as number) > 0,
   moment: (value) => Number.isFinite(value),
-  places: (value) => Array.isArray(value) && value.every((place) => typeof place === "number"),
+  places: (value) => isShort(value) && value.every((place) => typeof place === "number"),
   flag: (value) => typeof value === "boolean",
 };
+
+/** Holes of a list are no values, and going through a list of billions of them would take minutes. */
+function isShort(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value) && value.length <= MAX_LIST && !value.includes(undefined);
+}
 
 function isPlain(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);

@@ -14,6 +14,9 @@ export interface SchedulesOptions {
   readonly newRun: (pipeline: Pipeline, params: unknown, instant: EpochMs) => Promise<NewRun>;
 }
 
+/** So many instants are asked for at once at the most. */
+const MAX_INSTANTS = 10_000;
+
 /** A schedule as callers see it. */
 export interface ScheduleInfo {
   /** The pipeline's id: a pipeline has one schedule. */
@@ -53,7 +56,7 @@ export class Schedules {
 
   /** The next instants of a pipeline's schedule. @param count - How many, ≥ 1. */
   next(pipeline: Pipeline, count = 1): readonly EpochMs[] {
-    if (pipeline?.plan === undefined || !Number.isSafeInteger(count) || count < 0) {
+    if (pipeline?.plan === undefined || !Number.isSafeInteger(count) || count < 0 || count > MAX_INSTANTS) {
       throw new TypeError(
         `next(pipeline, count) takes a pipeline and a whole number, not ${show(pipeline)} and ${show(count)}`,
       );

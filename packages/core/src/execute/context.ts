@@ -146,7 +146,10 @@ export class ExecutionContext implements AnyContext {
     return (artifact) => {
       // Here, so that it fails at the call also where the engine hears of it later.
       checkArtifact(artifact, environment.limits);
-      port.artifact(artifact);
+      const { name, contentType, data } = artifact;
+      // A copy, which belongs to the engine from here on: the task may go on with its bytes.
+      const own = typeof data === "string" ? data : new Uint8Array(data);
+      port.artifact({ name, ...(contentType !== undefined && { contentType }), data: own });
     };
   }
 }

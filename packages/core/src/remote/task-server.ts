@@ -224,13 +224,10 @@ class ServedAttempt implements TaskPort {
   }
 
   artifact(artifact: ArtifactData): void {
-    const { name, contentType, data } = artifact;
-    const type = contentType === undefined ? {} : { contentType };
-    if (!(data instanceof Uint8Array)) return this.#server.say(this.token, ["artifact", { name, ...type, data }]);
-    // Copied once, here, as the task may go on with its bytes; the copy moves, and costs the engine's thread nothing. Not by
-    // slice(): that of a Buffer is a view, and would take the task's own memory along, or the pool that all small ones share.
-    const copy = new Uint8Array(data);
-    this.#server.say(this.token, ["artifact", { name, ...type, data: copy }], [copy.buffer]);
+    const { data } = artifact;
+    // The bytes are the engine's already, and move: its own thread has nothing to copy.
+    const transfer = typeof data === "string" ? [] : [data.buffer as ArrayBuffer];
+    this.#server.say(this.token, ["artifact", artifact], transfer);
   }
 
   findStep(step: string): ReturnType<TaskPort["findStep"]> {

@@ -19,6 +19,9 @@ export { DEFAULT_VALUE_LIMITS, type ValueKind, type ValueLimits } from "./limits
  */
 export type Encoded = string;
 
+// Captured at load, as a task may replace what is global.
+const { parse: parseJson, stringify: stringifyJson } = JSON;
+
 const JSON_PREFIX = "j1:";
 const DEVALUE_PREFIX = "d1:";
 const UNDEFINED: Encoded = "u1:";
@@ -59,7 +62,7 @@ export function decode(encoded: Encoded): unknown {
   if (typeof encoded !== "string") throw unreadable(`it is not text but of type ${typeof encoded}`);
   const prefix = prefixOf(encoded);
   try {
-    if (prefix === JSON_PREFIX) return JSON.parse(encoded.slice(PREFIX_LENGTH));
+    if (prefix === JSON_PREFIX) return parseJson(encoded.slice(PREFIX_LENGTH));
     if (prefix === DEVALUE_PREFIX) return parse(encoded.slice(PREFIX_LENGTH), REVIVERS);
   } catch {
     // Without its cause, as a parser's message quotes the data.
@@ -92,7 +95,7 @@ export function encodeList(items: readonly Encoded[]): Encoded {
 function jsonText(value: unknown, limits: ValueLimits): Encoded | undefined {
   try {
     if (jsonRoom(value, limits.maxBytes, limits.maxDepth) < 0) return undefined;
-    return JSON_PREFIX + JSON.stringify(value);
+    return JSON_PREFIX + stringifyJson(value);
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
 import { checkBudget, noteAttempt } from "./attempts.js";
+import { byGeneration } from "./by-generation.js";
 import { Flushes } from "./flushes.js";
 import {
   checkComplete,
@@ -130,17 +131,21 @@ export class Replay {
     checkStillOpen(run, event, this.#report);
     const isOpened = opens(run, part);
     this.flushes.consume(run, part, event);
+    for (const pass of byGeneration(run, part)) this.#pass(run, pass, event, isOpened);
+    run.lastWrite = event;
+    if (part.run === undefined) return;
+    checkRunStatus(this.#world, run, part.run, event, this.#report);
+    applyState(run, part, event);
+    if (isFinalRun(part.run.status) && part.run.status !== "quarantined") checkComplete(run, event, this.#report);
+  }
+
+  #pass(run: RunModel, part: FlushedRun, event: Flushed, isOpened: boolean): void {
     const written = this.#records(run, part, event, isOpened);
     const opened = isOpened ? written.filter(({ isAnew }) => isAnew) : [];
     for (const { instance } of opened) ruleAround(run, instance, event);
     this.#attempts(run, part, event);
     this.#follow(run, written, event);
     for (const { instance } of opened) ruleAround(run, instance, event); // what was decided anew of those around it
-    run.lastWrite = event;
-    if (part.run === undefined) return;
-    checkRunStatus(this.#world, run, part.run, event, this.#report);
-    applyState(run, part, event);
-    if (isFinalRun(part.run.status) && part.run.status !== "quarantined") checkComplete(run, event, this.#report);
   }
 
   /** @returns What was written, and whether it was opened with that. */
