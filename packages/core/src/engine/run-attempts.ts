@@ -20,6 +20,7 @@ type Succeeded = Extract<TaskOutcome, { readonly kind: "succeeded" }>;
 interface EndedAttempt {
   readonly attempt: LiveAttempt;
   readonly outcome: TaskOutcome;
+  readonly at: EpochMs;
 }
 
 interface FailedAttempt {
@@ -124,27 +125,39 @@ export class RunAttempts implements AttemptSink {
     refusals: Refusals,
     expand: (position: number, index: readonly number[]) => void,
   ): void {
-    const ended = former.#unconfirmed.map(({ attempt, outcome }) => ({
+    const ended = former.#endsThatCount().map(({ attempt, outcome, at }) => ({
       attempt,
       outcome: refusals.outcome(attempt, outcome),
+      at,
     }));
     for (const { attempt } of ended) this.#adopt(attempt, expand);
     for (const attempt of former.#live.values()) this.#adopt(attempt, expand);
-    for (const { attempt, outcome } of ended) {
+    for (const { attempt, outcome, at } of ended) {
       const isLatest = this.#run.state.attempts[attempt.instance] === attempt.number;
       if (isLatest) this.ended(attempt, outcome);
-      else this.#retriedAlready(attempt, outcome);
+      else this.#retriedAlready(attempt, outcome, at);
     }
   }
 
+  /** Without the looks of polls that found nothing and were followed by another: all of them are one attempt. */
+  #endsThatCount(): readonly EndedAttempt[] {
+    const goOn = new Set(this.#live.keys());
+    const counting = this.#unconfirmed.toReversed().filter(({ attempt: { instance }, outcome }) => {
+      const isFollowed = goOn.has(instance);
+      goOn.add(instance);
+      return outcome.kind !== "not-yet" || !isFollowed;
+    });
+    return counting.reverse();
+  }
+
   /** The attempt failed, and the next one began before that was durable: only history has to hear of it. */
-  #retriedAlready(attempt: LiveAttempt, outcome: TaskOutcome): void {
+  #retriedAlready(attempt: LiveAttempt, outcome: TaskOutcome, at: EpochMs): void {
     const { state, recorder } = this.#run;
     const { instance, startedAt, abortReason } = attempt;
-    this.#unconfirmed.push({ attempt, outcome });
+    this.#unconfirmed.push({ attempt, outcome, at });
     state.firstStartAt.set(instance, Math.min(startedAt, state.firstStartAt.get(instance) ?? startedAt));
     const error = outcome.kind === "failed" && abortReason === undefined ? outcome.error : toErrorRecord(abortReason);
-    recorder.attempt(attempt, outcome.kind === "abandoned" ? "abandoned" : "failed", error);
+    recorder.attempt(attempt, outcome.kind === "abandoned" ? "abandoned" : "failed", error, at);
   }
 
   #adopt(attempt: LiveAttempt, expand: (position: number, index: readonly number[]) => void): void {
@@ -175,7 +188,7 @@ export class RunAttempts implements AttemptSink {
 
   ended(attempt: LiveAttempt, outcome: TaskOutcome): void {
     attempt.end();
-    this.#unconfirmed.push({ attempt, outcome });
+    this.#unconfirmed.push({ attempt, outcome, at: this.#run.core.clock.now() });
     if (this.#isClosed) return;
     this.#live.delete(attempt.instance);
     if (outcome.kind === "abandoned") this.#abandoned.add(attempt);

@@ -25,7 +25,7 @@ function checkTakeover(world: World, run: RunModel, event: RunClaimed, report: R
   report.checked(19);
   const { owner } = run;
   if (owner === undefined) return false;
-  const until = world.leaseUntil(owner, event.at);
+  const until = world.leaseUntil(owner, event.at, event.seq);
   if (until === undefined) return world.hasLeases(owner);
   report.checked(16);
   if (until <= event.at + world.bounds.skewMs) return true;

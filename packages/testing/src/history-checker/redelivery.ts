@@ -1,5 +1,6 @@
 /** What ran, and ran again, by the word of the tasks themselves: invariants 6, 7 and 8, and effects that are deduplicated. */
 import { type Execution, overlap, tenureOf } from "./executions.js";
+import { mayHaveReopened } from "./graph.js";
 import type { Fault, WitnessLine } from "./history.js";
 import type { Report } from "./report.js";
 import type { Instance, RunModel } from "./run-model.js";
@@ -95,7 +96,8 @@ function mayRunOn(run: RunModel, { task, index, generation, attempt }: Execution
   const status = run.at(task, index, generation)?.attempts.get(attempt)?.record.status;
   const position = run.shape?.positions.get(task);
   const retry = position === undefined ? undefined : run.shape!.tasks[position]!.retry;
-  return status === "abandoned" && (retry?.whileAbandoned ?? true);
+  // The policy is about retries; whoever resumes the run has been told that the code may still be running.
+  return status === "abandoned" && ((retry?.whileAbandoned ?? true) || mayHaveReopened(run));
 }
 
 function faultsBetween(world: World, older: Execution, younger: Execution): readonly Fault[] {

@@ -58,13 +58,17 @@ export class World {
     return this.#names[engineId] ?? engineId;
   }
 
-  /** Until when the engine's lease held, as it stood at a moment; `undefined`: it had none. */
-  leaseUntil(engineId: string, at: number): number | undefined {
+  /**
+   * Until when the engine's lease held, as it stood at a moment; `undefined`: it had none.
+   *
+   * @param seq - Of the event it is asked for, as others may have the same moment.
+   */
+  leaseUntil(engineId: string, at: number, seq = Number.POSITIVE_INFINITY): number | undefined {
     const changes = this.leases.get(engineId);
     if (changes === undefined) return undefined;
     let until: number | undefined;
     for (const change of changes) {
-      if (change.at > at) break;
+      if (change.at > at || change.seq > seq) break;
       until = change.until;
     }
     return until;
