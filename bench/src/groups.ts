@@ -1,3 +1,6 @@
+import { fibo } from "./executors/fibo.js";
+import { processes } from "./executors/processes.js";
+import { threads } from "./executors/threads.js";
 import { footprint } from "./footprint.js";
 import { history } from "./history.js";
 import { idle } from "./idle.js";
@@ -31,6 +34,11 @@ export const PAGES: readonly Page[] = [
     title: "Benchmarks of durable storage",
     file: "benchmarks-storage.md",
     groups: [postgres, sqlite, recovery, history],
+  },
+  {
+    title: "Benchmarks of executors",
+    file: "benchmarks-executors.md",
+    groups: [fibo, threads, processes],
   },
 ];
 

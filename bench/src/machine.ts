@@ -26,6 +26,7 @@ const PACKAGES = [
   "bullmq",
   "pg",
   "@photostructure/sqlite",
+  "piscina",
 ];
 
 export async function describeMachine(): Promise<Machine> {

@@ -1,5 +1,8 @@
 /** One measurement in a process of its own: `node measure.js <probe> <request as JSON>` prints its sample as JSON. */
 import { Socket } from "node:net";
+import { fiboProbe } from "./executors/fibo-probe.js";
+import { processesProbe } from "./executors/processes-probe.js";
+import { threadsProbe } from "./executors/threads-probe.js";
 import { durableProbe } from "./probes/durable.js";
 import { graphProbe } from "./probes/graph.js";
 import { historyProbe } from "./probes/history.js";
@@ -21,6 +24,9 @@ const PROBES = {
   victim: victimProbe,
   history: historyProbe,
   "long-chain": longChainProbe,
+  threads: threadsProbe,
+  processes: processesProbe,
+  fibo: fiboProbe,
 };
 export type Probes = typeof PROBES;
 

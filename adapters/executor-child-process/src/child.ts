@@ -6,7 +6,7 @@ import { type ErrorRecord, type ExecutorHost, type TaskPort, WeftlineError } fro
 import { type Definitions, OutputLines, plainJob, type RemoteAttempt } from "weftline/remote";
 import { type Death, deathOf, startFailure } from "./death.js";
 import type { Settings } from "./options.js";
-import { type FromChild, marked, type ToChild, unmarked, VERDICT_FD, type Verdict } from "./wire.js";
+import { type FromChild, marked, markedRun, type ToChild, unmarked, VERDICT_FD, type Verdict } from "./wire.js";
 
 export interface ChildOptions {
   readonly settings: Settings;
@@ -224,7 +224,8 @@ export class Child {
   }
 
   #send(message: ToChild): void {
-    if (this.#process.connected) this.#process.send(marked(message), () => {});
+    if (this.#process.connected)
+      this.#process.send(message.kind === "run" ? markedRun(message) : marked(message), () => {});
   }
 
   #signal(signal: NodeJS.Signals): void {

@@ -1,0 +1,2 @@
+export { workerThreads } from "./worker-threads.js";
+export type { WorkerThreadsOptions } from "./options.js";
