@@ -7,7 +7,7 @@ interface Known {
 }
 
 /** What is found, and is not mended yet. Whoever mends one takes it from this list. */
-export const KNOWN: readonly Known[] = [];
+const KNOWN: readonly Known[] = [];
 
 export function isKnown(finding: Finding): boolean {
   return KNOWN.some(({ entry, fault }) => entry.test(finding.entry) && fault.test(finding.fault));

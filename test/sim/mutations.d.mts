@@ -13,7 +13,7 @@ export interface Mutation {
 export type Simulator = typeof bundled;
 
 export const MUTATIONS: readonly Mutation[];
-export const MAX_SEEDS: number;
+
 export function findMutation(
   simulator: Simulator,
   clean: Simulator,

@@ -104,7 +104,7 @@ export const MUTATIONS = [
   },
 ];
 
-export const MAX_SEEDS = 2_000;
+const MAX_SEEDS = 2_000;
 
 /**
  * Plays worlds until the mutation is found out: something is wrong in a world that is well without it.

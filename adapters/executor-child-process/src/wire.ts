@@ -45,10 +45,23 @@ export function markedRun(run: Run): readonly [typeof MARK, Run | string] {
   return [MARK, isKept ? JSON.stringify(run) : run];
 }
 
+/** An end, in as few members as it takes: most attempts succeed, and have nothing else to say. */
+export function markedEnd(
+  end: Extract<FromWorker, { readonly kind: "ended" }>,
+): readonly [typeof MARK, ...(readonly [FromWorker] | readonly [token: number, output: string])] {
+  const { token, outcome } = end;
+  const isPlain = outcome.kind === "succeeded" && Object.keys(outcome).length === 2;
+  return isPlain ? [MARK, token, outcome.output] : [MARK, end];
+}
+
 /** @returns `undefined` for what is not ours. */
 export function unmarked<Message>(received: unknown): Message | undefined {
   if (!Array.isArray(received) || received[0] !== MARK) return undefined;
-  return (typeof received[1] === "string" ? parsed(received[1]) : received[1]) as Message;
+  const [, first, output] = received as readonly unknown[];
+  if (typeof first === "number") {
+    return { kind: "ended", token: first, outcome: { kind: "succeeded", output } } as Message;
+  }
+  return (typeof first === "string" ? parsed(first) : first) as Message;
 }
 
 /** Members that are undefined have no text, and are there all the same. */

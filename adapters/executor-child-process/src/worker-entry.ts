@@ -10,7 +10,7 @@ import {
   TaskServer,
 } from "weftline/remote";
 import type { WatchdogData } from "./watchdog.js";
-import { type ChildStart, type FromChild, marked, type ToChild, unmarked } from "./wire.js";
+import { type ChildStart, type FromChild, marked, markedEnd, type ToChild, unmarked } from "./wire.js";
 
 // Kept, as task code may replace what is global.
 const send = process.send!.bind(process);
@@ -23,10 +23,12 @@ let begun = 0;
 let server: TaskServer | undefined;
 let resources: LentResources | undefined;
 
+const ignore = (): void => {};
+
 function say(message: FromChild): void {
   if (message.kind === "ended") Atomics.store(attempts, 0, -begun);
   // A parent that is gone is noticed by `disconnect`; the callback keeps its absence from being thrown here.
-  send(marked(message), undefined, undefined, () => {});
+  send(message.kind === "ended" ? markedEnd(message) : marked(message), undefined, undefined, ignore);
 }
 
 async function start({ url, cpuMs, memoryLimitMb }: ChildStart): Promise<void> {

@@ -14,7 +14,6 @@ import {
   type Report,
   type Table,
   type Target,
-  times,
 } from "../report.js";
 import { describeDisk } from "../services/disk.js";
 import { openPostgres, type Postgres } from "../services/postgres.js";

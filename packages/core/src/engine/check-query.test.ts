@@ -55,7 +55,11 @@ it("the engine refuses what is no run, no task, no query and no event", async ()
 });
 
 it("lists are short, and without holes", () => {
-  for (const index of [new Array(2 ** 32 - 1), [0, , 1], Array.from({ length: 101 }, () => 0)]) {
+  for (const index of [
+    new Array(2 ** 32 - 1),
+    Object.assign(new Array(3), { 0: 0, 2: 1 }),
+    Array.from({ length: 101 }, () => 0),
+  ]) {
     expect(() => checkedOptions({ index }, { index: "places" })).toThrow(/^QUERY_INVALID/);
   }
 });

@@ -41,7 +41,10 @@ export class PendingChanges {
 
   setTask(instance: number, record: TaskRecord): void {
     const former = this.tasks.get(instance);
-    if (former !== undefined && former.generation < record.generation) (this.#former ??= []).push(former);
+    if (former !== undefined && former.generation < record.generation) {
+      this.#former ??= [];
+      this.#former.push(former);
+    }
     this.tasks.set(instance, record);
   }
 

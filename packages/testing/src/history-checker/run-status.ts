@@ -49,12 +49,12 @@ function problemOf(world: World, run: RunModel, state: FlushedState): string | u
 }
 
 /** Somebody cancelled the run as a whole, and it has not been opened again since. */
-export function hasCancel(run: RunModel): boolean {
+function hasCancel(run: RunModel): boolean {
   return run.inboxHas((message) => message.message === "cancel" && message.task === undefined);
 }
 
 /** The published meaning of a run's status, over the states of its tasks outside of all groups. */
-export function statusOfTasks(run: RunModel): "succeeded" | "failed" {
+function statusOfTasks(run: RunModel): "succeeded" | "failed" {
   const { tasks, shape } = run.shape!;
   const bad: readonly TaskStatus[] =
     shape.failWhen === "any" ? ["failed", "cancelled"] : ["failed", "cancelled", "upstream-failed"];

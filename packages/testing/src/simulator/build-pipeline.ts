@@ -38,7 +38,7 @@ export function buildPipeline(spec: PipelineSpec, version: number): Pipeline<{ t
   }) as Pipeline<{ token: string }>;
 }
 
-export function scheduledToken(instant: number): string {
+function scheduledToken(instant: number): string {
   return `tokAt${instant}`;
 }
 
@@ -115,7 +115,7 @@ function paramsOf({ params }: SimulatedContext): { readonly token: string } {
 }
 
 /** The key that a signal of this task of a run with this token is sent to. */
-export function signalKeyOf(token: string, task: string): string {
+function signalKeyOf(token: string, task: string): string {
   return `${token} ${task}`;
 }
 
