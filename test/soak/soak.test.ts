@@ -7,7 +7,7 @@ const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 
 /** A process of its own, whose memory holds nothing but the soak, on the built packages. */
 async function soak(...args: readonly string[]): Promise<{ readonly code: unknown; readonly printed: string }> {
-  const loader = new URL("typescript.mjs", import.meta.url).href;
+  const loader = new URL("../typescript.mjs", import.meta.url).href;
   const child = spawn(process.execPath, ["--expose-gc", "--import", loader, here("main.ts"), ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     // What vitest has for its own workers is not for this one.
