@@ -31,6 +31,7 @@ async function runSeeds() {
     if (result.problems.length === 0) continue;
     failed++;
     if (failed <= 3) await reportFailure(simulator, result, settings);
+    else console.log(`Seed ${seed} failed too: ${result.problems[0].rule}: ${result.problems[0].why}`);
   }
   const never = played < ENOUGH_SEEDS ? [] : simulator.neverExercised(sum);
   printTotal({ played, failed, sum, never, ms: performance.now() - startedAt });
