@@ -31,11 +31,15 @@ async function runSeeds() {
     if (result.problems.length === 0) continue;
     failed++;
     if (failed <= 3) await reportFailure(simulator, result, settings);
-    else console.log(`Seed ${seed} failed too: ${result.problems[0].rule}: ${result.problems[0].why}`);
+    else console.log(`Seed ${options.from + played} failed too: ${describe(result.problems[0])}`);
   }
   const never = played < ENOUGH_SEEDS ? [] : simulator.neverExercised(sum);
   printTotal({ played, failed, sum, never, ms: performance.now() - startedAt });
   return failed > 0 || never.length > 0 ? 1 : 0;
+}
+
+function describe({ rule, why }) {
+  return `${rule}: ${why}`;
 }
 
 async function playAlone(simulator, settings) {

@@ -249,9 +249,12 @@ export interface HoldLeaseRequest extends Omit<LeaseRequest, "isNew"> {
   readonly onRenewal: (renewal: Renewal) => void;
 }
 
-/** How one renewal went. */
+/**
+ * How one renewal went. `doubtful`: it was renewed, but one before it had no answer, and the lease as far as it was known
+ * had run out meanwhile: that answer may have said that the lease was lost.
+ */
 export type Renewal =
-  | { readonly kind: "renewed" | "lost"; readonly storeNow: EpochMs; readonly at: EpochMs }
+  | { readonly kind: "renewed" | "lost" | "doubtful"; readonly storeNow: EpochMs; readonly at: EpochMs }
   | { readonly kind: "failed"; readonly error: unknown };
 
 export interface LeaseHolder {

@@ -39,15 +39,15 @@ it("the engine refuses what is no run, no task, no query and no event", async ()
   const run = await engine.trigger(work);
   await run.result();
   const { runs } = engine;
-  const refusals: readonly (readonly [Promise<unknown>, string])[] = [
-    [runs.get(Symbol("id") as never), "RUN_UNKNOWN"],
-    [runs.cancel(run.id, { task: {} as never }), "TASK_UNKNOWN"],
-    [runs.rerun(run.id, { from: [null as never] }), "TASK_UNKNOWN"],
-    [runs.tasks(run.id, { statuss: [] } as never), "QUERY_INVALID"],
-    [runs.list({}, null as never), "QUERY_INVALID"],
-    [engine.trigger(work, undefined, null as never), "QUERY_INVALID"],
+  const refusals: readonly (readonly [() => Promise<unknown>, string])[] = [
+    [() => runs.get(Symbol("id") as never), "RUN_UNKNOWN"],
+    [() => runs.cancel(run.id, { task: {} as never }), "TASK_UNKNOWN"],
+    [() => runs.rerun(run.id, { from: [null as never] }), "TASK_UNKNOWN"],
+    [() => runs.tasks(run.id, { statuss: [] } as never), "QUERY_INVALID"],
+    [() => runs.list({}, null as never), "QUERY_INVALID"],
+    [() => engine.trigger(work, undefined, null as never), "QUERY_INVALID"],
   ];
-  for (const [call, code] of refusals) await expect(call).rejects.toMatchObject({ code });
+  for (const [call, code] of refusals) await expect(call()).rejects.toMatchObject({ code });
   expect(await runs.delete(7 as never)).toBe(false);
   expect(() => engine.on("run:done" as never, () => {})).toThrow(/no event name "run:done", but run:started/);
   expect(() => engine.on("run:started", 1 as never)).toThrow(TypeError);

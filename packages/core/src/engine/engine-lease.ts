@@ -42,6 +42,8 @@ export class EngineLease {
   #holder: LeaseHolder | undefined;
   /** The losses that were acted upon. */
   #settledLosses = 0;
+  /** It may have lost its runs without having been told: it gives them back, to be sure. */
+  #isDoubtful = false;
   #failure: unknown;
   #isSkewReported = false;
   /** How far the store's clock was ahead of ours when last seen, in milliseconds; by less than a round trip it may be wrong. */
@@ -122,6 +124,14 @@ export class EngineLease {
     return renewal;
   }
 
+  /** The next renewal finds the lease lost, for sure: what the engine owned has been given back by then. */
+  #giveBack(): void {
+    const { storage, engineId, log } = this.#options;
+    storage.releaseLease(engineId).catch((error: unknown) => {
+      log.warn({ error }, "what the engine may have lost could not be given back; trying again");
+    });
+  }
+
   #renewed(renewal: Renewal): void {
     const { log, onLost, onHeldAgain } = this.#options;
     if (renewal.kind === "failed") {
@@ -132,6 +142,8 @@ export class EngineLease {
     }
     this.#failure = undefined;
     this.sawStoreClock(renewal.storeNow, renewal.at);
+    if (renewal.kind !== "renewed") this.#isDoubtful = renewal.kind === "doubtful";
+    if (this.#isDoubtful) return this.#giveBack();
     const losses = this.#holder?.losses() ?? 0;
     if (losses === this.#settledLosses) return onHeldAgain();
     this.#settledLosses = losses;

@@ -191,6 +191,7 @@ export class Engine {
     if (tx !== undefined && !this.#storage.supports.hostTransactions) throw noHostTransactions();
     await this.#open("start runs with it");
     const run = await this.#newRun(own, params, options, undefined);
+    const { term } = this.#ownership;
     const result = tx === undefined ? await this.#creator.create(run) : await this.#creator.createIn(tx, run);
     if (result.kind === "conflict") {
       throw new WeftlineError(
@@ -199,7 +200,7 @@ export class Engine {
       );
     }
     // One that exists under the id we made is ours too: a first answer was lost.
-    if (tx === undefined && (result.kind === "created" || result.run.id === run.id)) this.#created(result.run);
+    if (tx === undefined && (result.kind === "created" || result.run.id === run.id)) this.#created(result.run, term);
     return this.#handle(result.run.id, own) as RunHandle<Result>;
   }
 
@@ -262,8 +263,8 @@ export class Engine {
     this.#events.off(name, listener);
   }
 
-  #created(run: RunRecord): void {
-    if (run.owner !== undefined) this.#ownership.own(run);
+  #created(run: RunRecord, term: number): void {
+    if (run.owner !== undefined) this.#ownership.own(run, term);
     // Storage may be one that gives no hints.
     else if (this.#isRunning) this.#ownership.onHint({ topic: "runs", ids: [run.id] });
   }
@@ -316,13 +317,15 @@ export class Engine {
       now: () => clock.now(),
       newRun: (pipeline, params, options) => this.#newRun(pipeline, params, options, undefined),
       create: async (run) => {
+        const { term } = this.#ownership;
         const result = await this.#creator.create(run);
         if (result.kind === "created" || (result.kind === "existing" && result.run.id === run.id))
-          this.#created(result.run);
+          this.#created(result.run, term);
       },
       adopt: (run) => {
         const isOurs = run.owner === this.id && run.epoch === 1;
-        if (run.owner === undefined || (isOurs && !this.#ownership.has(run.id))) this.#created(run);
+        if (run.owner === undefined || (isOurs && !this.#ownership.has(run.id)))
+          this.#created(run, this.#ownership.term);
       },
       endOf: (id) => this.#endOf(id),
       resultOf: async (end, pipeline) => encode(await readResult(this.#storage, end, pipeline), "output", limits),

@@ -95,10 +95,19 @@ export class Ownership {
     return record;
   }
 
-  /** Takes up a run that was created as ours. */
-  own(record: RunRecord): void {
+  /** Which tenure this is: one more with each loss of the lease. */
+  get term(): number {
+    return this.#term;
+  }
+
+  /**
+   * Takes up a run that was created as ours.
+   *
+   * @param term - When that was asked for: the run is not ours any more when the lease was lost since.
+   */
+  own(record: RunRecord, term: number): void {
     if (this.has(record.id) || this.#isClosed) return;
-    if (!this.#core.dispatcher.mayStart()) return this.mayOwnMore(); // see #isSure()
+    if (!this.#isSure(term)) return this.mayOwnMore();
     const entry = this.#entries.get(record.definition)!;
     this.#activate(entry, record, freshRun(entry.pipeline)).begin([]);
   }

@@ -27,6 +27,8 @@ export class LeaseRenewal implements LeaseHolder {
   #clearTimer: (() => void) | undefined;
   #renewing: Promise<void> = Promise.resolve();
   #isStopped = false;
+  /** Of a renewal since the last answer nobody knows what came of it: it may have said that the lease was lost. */
+  #isUnsure = false;
 
   constructor(options: LeaseRenewalOptions) {
     this.#options = options;
@@ -75,11 +77,14 @@ export class LeaseRenewal implements LeaseHolder {
     const sentAt = clock.monotonicMs();
     try {
       const { now: storeNow, lost } = await renew();
+      const isDoubtful = !lost && this.#isUnsure && this.remainingMs() <= 0;
+      this.#isUnsure = false;
       // In this order: whoever sees the new term also sees that the former one was lost.
-      if (lost) this.#board.lost();
+      if (lost || isDoubtful) this.#board.lost();
       this.#board.renewed(sentAt);
-      return { kind: lost ? "lost" : "renewed", storeNow, at: clock.now() };
+      return { kind: lost ? "lost" : isDoubtful ? "doubtful" : "renewed", storeNow, at: clock.now() };
     } catch (error) {
+      this.#isUnsure = true;
       return { kind: "failed", error };
     }
   }

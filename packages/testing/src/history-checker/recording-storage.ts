@@ -139,7 +139,8 @@ class Recorder {
       onRenewal: (renewal) => {
         if (renewal.kind !== "failed") {
           const until = renewal.storeNow + request.leaseMs;
-          const event = { type: "lease", engine: request.engineId, change: renewal.kind, until } as const;
+          const change = renewal.kind === "doubtful" ? "renewed" : renewal.kind;
+          const event = { type: "lease", engine: request.engineId, change, until } as const;
           this.#add(event, since, renewal.storeNow);
         }
         request.onRenewal(renewal);
