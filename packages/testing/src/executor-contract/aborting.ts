@@ -77,10 +77,12 @@ export const aborting: ContractTopic<ExecutorFixture> = {
       async check(fixture) {
         const execution = fixture.execute(fixture.job("echo", "done"));
         const outcome = await execution.outcome;
+        // A worker that ends with its attempt may have one of its own, for a while.
+        const before = fixture.clock.pendingTimers;
         execution.port.abort();
         await passTime(20);
         assertEqual(await execution.outcome, outcome);
-        assert.equal(fixture.clock.pendingTimers, 0, "the abort of an ended attempt left a timer");
+        assert.ok(fixture.clock.pendingTimers <= before, "the abort of an ended attempt left a timer");
         assert.equal(await fixture.returned("echo", "alive"), "alive");
       },
     },
