@@ -58,6 +58,8 @@ it.each([
       "findPipelines",
       "loadTaskModule",
       "plainJob",
+      "withSubPipelines",
+      "workerError",
     ],
   ],
   ["@weftline/storage-sqlite", ["sqliteStorage"]],

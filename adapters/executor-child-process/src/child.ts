@@ -2,8 +2,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { existsSync } from "node:fs";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type ErrorRecord, type ExecutorHost, type TaskPort, WeftlineError } from "weftline";
-import { type Definitions, OutputLines, plainJob, type RemoteAttempt } from "weftline/remote";
+import { type ExecutorHost, type TaskPort, WeftlineError } from "weftline";
+import { type Definitions, OutputLines, plainJob, type RemoteAttempt, workerError } from "weftline/remote";
 import { type Death, deathOf, startFailure } from "./death.js";
 import type { Settings } from "./options.js";
 import { type FromChild, marked, markedRun, type ToChild, unmarked, VERDICT_FD, type Verdict } from "./wire.js";
@@ -157,7 +157,7 @@ export class Child {
         this.#unref();
         return this.#onReady(message.definitions);
       case "unfit":
-        this.#onUnfit(asError(message.error));
+        this.#onUnfit(workerError(message.error));
         return void this.kill();
       case "worn":
         this.isWorn = true;
@@ -291,11 +291,6 @@ function started({ cwd, env, uid, gid, execArgv }: Settings): ChildProcess {
     ...(uid !== undefined && { uid }),
     ...(gid !== undefined && { gid }),
   });
-}
-
-function asError({ code, message, ...record }: ErrorRecord): WeftlineError {
-  const text = message.replace(`${code}: `, "");
-  return new WeftlineError((code ?? "WORKER_START_FAILED") as "WORKER_START_FAILED", text, { cause: record.cause });
 }
 
 function startFailed(url: string, reason: string, cause?: unknown): WeftlineError {

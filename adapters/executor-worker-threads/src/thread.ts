@@ -3,8 +3,8 @@ import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from "node:worker_threads";
 import { Piscina } from "piscina";
-import { type ErrorRecord, type ExecutorHost, WeftlineError } from "weftline";
-import type { Definitions, RemoteAttempt, ToWorker } from "weftline/remote";
+import { type ExecutorHost, WeftlineError } from "weftline";
+import { type Definitions, type RemoteAttempt, type ToWorker, workerError } from "weftline/remote";
 import type { Settings } from "./options.js";
 import { threadArgv } from "./thread-argv.js";
 import { type FromThread, JobPacker, type ThreadStart, type ThreadStarted, type ToThread } from "./wire.js";
@@ -165,7 +165,7 @@ export class Thread {
     });
     try {
       const started = await Promise.race([starting, late]);
-      if ("error" in started) throw asError(started.error);
+      if ("error" in started) throw workerError(started.error);
       return started.definitions;
     } catch (thrown) {
       // Piscina only knows that the thread is gone; the thread itself may have said why.
@@ -261,11 +261,6 @@ export class Thread {
       failure && { cause: failure },
     );
   }
-}
-
-function asError({ code, message, ...record }: ErrorRecord): WeftlineError {
-  const text = message.replace(`${code}: `, "");
-  return new WeftlineError((code ?? "WORKER_START_FAILED") as "WORKER_START_FAILED", text, { cause: record.cause });
 }
 
 function reasonOf(thrown: unknown): string {

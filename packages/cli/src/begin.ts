@@ -1,7 +1,8 @@
 /** The ways in which a run begins here: a new one, one that ended and goes on, and parts of one once more. */
+
 import { isRunFinished, type Pipeline, type RunInfo, type TaskInfo } from "weftline";
+import { withSubPipelines } from "weftline/remote";
 import { UsageError } from "./errors.js";
-import { withChildren } from "./load-engine.js";
 import { isAlive, waitForOwner } from "./owner.js";
 import { listAll } from "./pages.js";
 import type { StoredTask } from "./progress/progress-model.js";
@@ -74,7 +75,7 @@ export async function beginRemap(
   pipelines: readonly Pipeline[],
   tasks: TaskMoves,
 ): Promise<BegunRun> {
-  const pipeline = withChildren(pipelines).find(({ id }) => id === run.pipeline);
+  const pipeline = withSubPipelines(pipelines).find(({ id }) => id === run.pipeline);
   if (pipeline === undefined) throw pipelineUnknown(run);
   if (!isRunFinished(run.status)) await waitForOwner(host.storage, run.id, host.note);
   host.own.want(run.id);
@@ -125,7 +126,7 @@ function recordsOf({ engine }: BeginHost, { id }: RunInfo): Promise<TaskInfo[]> 
 
 /** @throws {UsageError} when the file has no pipeline under which the run can go on. */
 function pipelineOf(run: RunInfo, pipelines: readonly Pipeline[]): Pipeline {
-  const all = withChildren(pipelines);
+  const all = withSubPipelines(pipelines);
   const pipeline = all.find(({ hash }) => hash === run.definition);
   if (pipeline !== undefined) return pipeline;
   if (!all.some(({ id }) => id === run.pipeline)) throw pipelineUnknown(run);

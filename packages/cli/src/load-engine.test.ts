@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { createEngine, memoryStorage, pipeline } from "weftline";
-import { loadEngineOptions, withChildren } from "./load-engine.js";
+import { withSubPipelines } from "weftline/remote";
+import { loadEngineOptions } from "./load-engine.js";
 
 const one = pipeline("one", (p) => {
   p.task("x", () => 1);
@@ -45,5 +46,5 @@ it("knows the pipelines that others run", () => {
   const outer = pipeline("outer", (p) => {
     p.run("inner", one);
   });
-  expect(withChildren([outer]).map(({ id }) => id)).toEqual(["outer", "one"]);
+  expect(withSubPipelines([outer]).map(({ id }) => id)).toEqual(["outer", "one"]);
 });

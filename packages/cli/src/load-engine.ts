@@ -1,4 +1,4 @@
-import type { EngineOptions, Pipeline, Storage } from "weftline";
+import type { EngineOptions, Storage } from "weftline";
 import { UsageError } from "./errors.js";
 
 /** What a file says about the engine that its pipelines run on. */
@@ -28,13 +28,6 @@ export async function loadResources(exports: Exports, name: string): Promise<obj
   throw new UsageError(
     `Cannot use the export "resources" of ${name}: it is no object and no function that returns one.`,
   );
-}
-
-/** The pipelines of a file, and those that they run. */
-export function withChildren(pipelines: readonly Pipeline[]): readonly Pipeline[] {
-  const all = new Set(pipelines);
-  for (const { plan } of all) for (const { extra } of plan.tasks) if (extra.child) all.add(extra.child);
-  return [...all];
 }
 
 async function exported(exports: Exports, what: string, name: string): Promise<unknown> {

@@ -2,7 +2,7 @@
 
 export { LentResources, type ResourcesOption } from "./execute/resources.js";
 export { captureOutput } from "./remote/capture-output.js";
-export { findPipelines } from "./remote/find-pipelines.js";
+export { findPipelines, withSubPipelines } from "./remote/find-pipelines.js";
 export { OutputLines, type OutputLinesOptions } from "./remote/output-lines.js";
 // Between the two
 export { type FromWorker, plainJob, type Token, type ToWorker } from "./remote/protocol.js";
@@ -15,6 +15,7 @@ export {
   type ImportTypeScript,
   loadTaskModule,
   type TaskModule,
+  workerError,
 } from "./remote/task-module.js";
 // In the worker
 export { TaskServer, type TaskServerOptions } from "./remote/task-server.js";

@@ -114,13 +114,6 @@ function whyNot({ kind, extra }: Task): string | undefined {
   return undefined;
 }
 
-/** The pipelines and those their tasks run, each once. */
-export function withSubPipelines(pipelines: readonly Pipeline[]): readonly Pipeline[] {
-  const all = new Set(pipelines);
-  for (const { plan } of all) for (const { extra } of plan.tasks) if (extra.child) all.add(extra.child);
-  return [...all];
-}
-
 /** The pipelines, equal in everything, but their tasks' functions give way to mocks. */
 export function mockable(pipelines: readonly Pipeline[], mocks: Mocks): readonly Pipeline[] {
   const standIns = new Map<Pipeline, Pipeline>();

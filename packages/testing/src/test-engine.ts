@@ -22,8 +22,9 @@ import {
   type TriggerArguments,
   taskName,
 } from "weftline";
+import { withSubPipelines } from "weftline/remote";
 import { heldStorage } from "./held-storage.js";
-import { type MockFunction, Mocks, mockable, withMocks, withSubPipelines } from "./mocks.js";
+import { type MockFunction, Mocks, mockable, withMocks } from "./mocks.js";
 import type { Moment } from "./moments.js";
 import { assertAttempts, assertOrder, assertStatuses, type ByTask } from "./run-assertions.js";
 import { table } from "./table.js";

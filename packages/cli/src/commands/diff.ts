@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import { diffPipelines, type Pipeline, type PipelineDescription, type PipelineDiff } from "weftline";
+import { withSubPipelines } from "weftline/remote";
 import { EXIT_CODES, UsageError } from "../errors.js";
 import { findRun } from "../find-run.js";
 import { withHistory } from "../history.js";
 import type { CliIo } from "../io.js";
 import { jsonLine } from "../json.js";
-import { withChildren } from "../load-engine.js";
 import { choosePipeline, loadPipelines } from "../load-pipelines.js";
 import { type Colors, colorsFor, plainLine, plainLines } from "../text.js";
 
@@ -86,7 +86,7 @@ async function pairsOf(
 function pairOfRun(path: string, given: string, io: CliIo): Promise<Pair> {
   return withHistory(path, io, async ({ engine, file }) => {
     const run = await findRun(engine, given);
-    const after = withChildren(file.pipelines).find(({ id }) => id === run.pipeline);
+    const after = withSubPipelines(file.pipelines).find(({ id }) => id === run.pipeline);
     if (after === undefined) {
       throw new UsageError(
         `PIPELINE_UNKNOWN: ${file.name} does not export "${run.pipeline}", the pipeline of run ${run.id}.`,

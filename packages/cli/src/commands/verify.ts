@@ -1,10 +1,10 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { type AttemptRecord, durationMs } from "weftline";
+import { withSubPipelines } from "weftline/remote";
 import { EXIT_CODES } from "../errors.js";
 import { findRun } from "../find-run.js";
 import { type History, withHistory } from "../history.js";
 import type { CliIo } from "../io.js";
-import { withChildren } from "../load-engine.js";
 import { type Verified, verifyJson, verifyReport } from "../report/verify-report.js";
 import { colorsFor } from "../text.js";
 import { RUN_ARGUMENT } from "./options.js";
@@ -62,7 +62,7 @@ async function verify(
   const stored = await historyOf(storage, run.id);
   if (stored === undefined) throw new Error(`Run ${run.id} was deleted while it was read.`);
   const { history, shape, final } = stored;
-  const own = shapesOf(withChildren(file.pipelines)); // they say more than what is stored of them
+  const own = shapesOf(withSubPipelines(file.pipelines)); // they say more than what is stored of them
   const verdict = checkHistory({
     source: "stored",
     history,

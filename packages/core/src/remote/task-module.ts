@@ -1,6 +1,7 @@
 import type { Pipeline } from "../define/pipeline.js";
-import { WeftlineError } from "../errors.js";
+import { type ErrorCode, WeftlineError } from "../errors.js";
 import type { ResourcesOption } from "../execute/resources.js";
+import type { ErrorRecord } from "../values/error-record.js";
 import { findPipelines, withSubPipelines } from "./find-pipelines.js";
 
 /** What a module of task code offers to a worker. */
@@ -89,4 +90,10 @@ function quote(text: string): string {
 
 export function definitionsOf({ pipelines }: TaskModule): Definitions {
   return Object.fromEntries([...pipelines].map(([id, { hash }]) => [id, hash]));
+}
+
+/** What kept a worker from starting, as it said so itself: an error's class does not survive the way. */
+export function workerError({ code, message, cause }: ErrorRecord): WeftlineError {
+  const text = message.replace(`${code}: `, "");
+  return new WeftlineError((code ?? "WORKER_START_FAILED") as ErrorCode, text, { cause });
 }
