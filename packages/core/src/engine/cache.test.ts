@@ -4,7 +4,7 @@ import type { CacheOptions } from "../define/options.js";
 import { pipeline } from "../define/pipeline.js";
 import { startedEngine, testEngine } from "../test-support/engines.js";
 import { FaultyStorage, failsBefore } from "../test-support/faulty-storage.js";
-import { ManualClock } from "../test-support/manual-clock.js";
+import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
 import { testStorage } from "../test-support/storages.js";
 import type { Engine } from "./engine.js";
@@ -154,6 +154,23 @@ describe("cache", () => {
     expect(calls).toHaveLength(1);
     const [line] = (await engine.runs.logs(run.id)).items;
     expect(line).toMatchObject({ level: "warn", message: expect.stringContaining("connection refused") });
+  });
+
+  it("does not keep an attempt whose time is over waiting for a storage that says nothing", async () => {
+    const clock = new ManualClock();
+    const faulty = new FaultyStorage();
+    const calls: string[] = [];
+    const cache = { key: () => "key", ttl: "1h" } as const;
+    const work = pipeline("work", (p) => void p.task("t", { cache, timeout: "1s" }, () => void calls.push("called")));
+    const engine = await startedEngine({ pipelines: [work], storage: faulty.storage, clock });
+    const letGo = faulty.hold("getCached");
+    const run = await engine.trigger(work);
+    await clock.advance(1_000);
+    await expect(run.result()).rejects.toThrow("TASK_TIMEOUT");
+    expect((await engine.runs.attempts(run.id)).items.map(({ status }) => status)).toEqual(["failed"]);
+    letGo();
+    await settled();
+    expect(calls).toEqual([]);
   });
 
   it("is in storage with the success itself: one that is not durable is not cached", async () => {

@@ -3,7 +3,7 @@ import { pipeline } from "../define/pipeline.js";
 import { NonRetryableError } from "../execute/signals.js";
 import { RecordingLogger, startedEngine, stopNow } from "../test-support/engines.js";
 import { FaultyStorage, rejecting } from "../test-support/faulty-storage.js";
-import { gate, noted } from "../test-support/gates.js";
+import { aborted, gate, noted } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
 import { testStorage } from "../test-support/storages.js";
@@ -214,6 +214,49 @@ describe("step()", () => {
     letGo();
     await run.result();
     expect(events).toEqual(["done", "resolved"]);
+  });
+
+  it("listens to the timeout while storage is slow, so that the task is tried again, with what was done", async () => {
+    const clock = new ManualClock();
+    const faulty = new FaultyStorage();
+    const done: string[] = [];
+    const reasons: unknown[] = [];
+    const work = pipeline("work", (p) => {
+      p.task("one", { timeout: "1s", retry: { attempts: 2, delay: 0 } }, async ({ step, attempt, signal }) => {
+        await step("a", () => noted(done, `a${attempt}`, 1)).catch((error: unknown) => {
+          reasons.push(error);
+          throw error;
+        });
+        expect(signal.aborted).toBe(false);
+      });
+    });
+    const engine = await startedEngine({ pipelines: [work], storage: faulty.storage, clock });
+    const letGo = faulty.hold("commit");
+    const run = await engine.trigger(work);
+    await clock.advance(1_000);
+    expect(reasons).toMatchObject([{ code: "TASK_TIMEOUT" }]);
+    letGo();
+    await run.result();
+    expect(done).toEqual(["a1"]);
+    expect((await engine.runs.attempts(run.id)).items.map(({ status }) => status)).toEqual(["failed", "succeeded"]);
+  });
+
+  it("is done after the abort too, where it cleans up", async () => {
+    const clock = new ManualClock();
+    const done: string[] = [];
+    const work = pipeline("work", (p) => {
+      p.task("one", { timeout: "1s" }, async ({ step, signal }) => {
+        await aborted(signal).catch(() => undefined);
+        await step("undo", () => noted(done, "undo", 1));
+        throw signal.reason as Error;
+      });
+    });
+    const engine = await startedEngine({ pipelines: [work], clock });
+    const run = await engine.trigger(work);
+    await clock.advance(1_000);
+    await run.result().catch(() => undefined);
+    expect(done).toEqual(["undo"]);
+    expect(await stepsOf(engine, run.id)).toEqual(["one undo"]);
   });
 
   it("is taken over by another engine on the same storage, and by one that starts later", async () => {

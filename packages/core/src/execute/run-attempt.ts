@@ -11,6 +11,7 @@ import { asText } from "./as-text.js";
 import { type ExecutedAttempt, ExecutionContext } from "./context.js";
 import { unmetExpectations } from "./expectations.js";
 import { isOwn, NonRetryableError, RetryAfter, SkipTask } from "./signals.js";
+import { unlessAborted } from "./unless-aborted.js";
 
 /** What an executor brings to an attempt beside the job. */
 export interface AttemptEnvironment {
@@ -75,8 +76,9 @@ async function runGuarded(attempt: ExecutedAttempt, context: ExecutionContext): 
 /** A cache that does not answer costs the work, not the task. */
 async function findCached({ port }: ExecutedAttempt, key: string): ReturnType<TaskPort["findCached"]> {
   try {
-    return await port.findCached(key);
+    return await unlessAborted(port.signal, port.findCached(key));
   } catch (fault) {
+    if (port.signal.aborted) throw fault;
     port.log("warn", `the cache did not answer (${describe(fault)}): the task runs`, undefined);
     return undefined;
   }

@@ -4,6 +4,7 @@ import { WeftlineError } from "../errors.js";
 import { decode, encode } from "../values/codec.js";
 import type { AttemptEnvironment } from "./run-attempt.js";
 import { isOwn } from "./signals.js";
+import { unlessAborted } from "./unless-aborted.js";
 
 const MAX_ID_LENGTH = 200;
 
@@ -20,17 +21,18 @@ export class Steps {
   }
 
   /**
-   * The step's output as a later attempt would get it: kept before, or that of `run` now, which is durable then.
+   * The step's output as a later attempt would get it: kept before, or that of `run` now, which is durable then. One that
+   * had begun when the signal aborts rejects with its reason, and keeps what `run` returned; one that begins after that
+   * is for cleaning up, and is done.
    *
-   * @throws {WeftlineError} `STEP_INVALID`, `OUTPUT_NOT_SERIALIZABLE`, `ATTEMPT_ENDED`; whatever `run` throws, which is not kept.
+   * @throws {WeftlineError} `STEP_INVALID`, `OUTPUT_NOT_SERIALIZABLE`, `ATTEMPT_ENDED`, the signal's reason; whatever `run` throws, which is not kept.
    */
   do<Output>(id: string, run: () => Output | Promise<Output>): Promise<Output> {
     const done = this.#do(id, run);
     const result: Promise<Output> = new Promise((resolve, reject) => {
       done.then(resolve, (error: unknown) => {
-        // Code that outlived its attempt may well have nobody left who waits for it: that must not end the process.
-        if (isOwn(error, WeftlineError, "WeftlineError") && error.code === "ATTEMPT_ENDED")
-          result.catch(() => undefined);
+        // Code that is to stop, or outlived its attempt, may have nobody left who waits: that must not end the process.
+        if (this.#port.signal.aborted || isEnded(error)) result.catch(() => undefined);
         reject(error as Error);
       });
     });
@@ -45,11 +47,14 @@ export class Steps {
         `Cannot do step ${show(id)} as it has ${show(run)} instead of a function. Write step(id, () => …).`,
       );
     }
-    const kept = await this.#port.findStep(step);
+    const { signal } = this.#port;
+    const isCleaningUp = signal.aborted;
+    const answered = <Value>(answer: Promise<Value>) => (isCleaningUp ? answer : unlessAborted(signal, answer));
+    const kept = await answered(this.#port.findStep(step));
     if (kept !== undefined) return decode(kept) as Output;
     const startedAt = this.#environment.now();
     const output = encode(await run(), "output", this.#environment.limits);
-    await this.#port.keepStep(step, output, startedAt);
+    await answered(this.#port.keepStep(step, output, startedAt));
     return decode(output) as Output;
   }
 
@@ -65,4 +70,8 @@ export class Steps {
     this.#calls.set(id, call);
     return call === 1 ? id : `${id}#${call}`;
   }
+}
+
+function isEnded(error: unknown): boolean {
+  return isOwn(error, WeftlineError, "WeftlineError") && error.code === "ATTEMPT_ENDED";
 }
