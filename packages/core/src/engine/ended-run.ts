@@ -1,12 +1,17 @@
-import type { RunRecord, RunStatus } from "../contracts/records.js";
+import type { RunRecord, RunStatus, TaskRecord } from "../contracts/records.js";
 import type { RunChanges } from "../contracts/storage.js";
 import type { ErrorRecord } from "../values/error-record.js";
 import type { Journaled } from "./journal.js";
 
-/**
- * A run that is ended although this engine does not have its pipeline, and so cannot know its tasks: they stay as they
- * are. Written by the journal as everything else.
- */
+interface RunEnd {
+  readonly status: RunStatus;
+  readonly error: ErrorRecord;
+  readonly finishedAt: number;
+  /** The tasks that end with it. */
+  readonly tasks: readonly TaskRecord[];
+}
+
+/** A run that is ended although this engine does not have its pipeline. Written by the journal as everything else. */
 export class EndedRun implements Journaled {
   readonly id: string;
   /** Whether it was written: false when the run was somebody else's by then. */
@@ -15,15 +20,15 @@ export class EndedRun implements Journaled {
   #changes: RunChanges | undefined;
 
   /** @param record - As it was claimed. */
-  constructor(record: RunRecord, end: { status: RunStatus; error: ErrorRecord; finishedAt: number }) {
+  constructor(record: RunRecord, { tasks, ...end }: RunEnd) {
     const { id, epoch, startedAt, deadlineAt, generation, params, crashes } = record;
     this.id = id;
     this.isWritten = new Promise((resolve) => {
       this.#settle = resolve;
     });
-    const nothing = { tasks: [], attempts: [], logs: [], metrics: [], artifacts: [], steps: [], assets: [] };
+    const nothing = { attempts: [], logs: [], metrics: [], artifacts: [], steps: [], assets: [] };
     const run = { ...end, startedAt, deadlineAt, generation, params, crashes };
-    this.#changes = { runId: id, epoch, run, ...nothing, cached: [], consumed: [] };
+    this.#changes = { runId: id, epoch, run, tasks, ...nothing, cached: [], consumed: [] };
   }
 
   turnPassed(): void {}

@@ -1,4 +1,4 @@
-import type { RunRecord } from "../contracts/records.js";
+import type { RunRecord, TaskRecord } from "../contracts/records.js";
 import type { RemapRequest, Storage } from "../contracts/storage.js";
 import type { PipelineDescription } from "../define/description.js";
 import type { Pipeline } from "../define/pipeline.js";
@@ -6,6 +6,7 @@ import { WeftlineError } from "../errors.js";
 import { decode } from "../values/codec.js";
 import { toErrorRecord } from "../values/error-record.js";
 import * as abortReasons from "./abort-reasons.js";
+import { cancelledTasks } from "./cancelled-tasks.js";
 import { EndedRun } from "./ended-run.js";
 import type { EngineCore } from "./engine-core.js";
 import type { Ownership } from "./ownership.js";
@@ -34,7 +35,7 @@ export class StrayRuns {
     this.#options = options;
   }
 
-  /** Ends a run that was cancelled, when no engine is there that could: its tasks are left as they are. */
+  /** Ends a run that was cancelled, with what had not ended of it and the runs it started, when no engine is there that could. */
   async end(runId: string, reason: string | undefined): Promise<void> {
     const { core, storage, ownership, pipelineOf, isRunning } = this.#options;
     const run = await storage.getRun(runId);
@@ -45,9 +46,25 @@ export class StrayRuns {
     const claimed = await ownership.claimOne(runId);
     if (claimed === undefined) return;
     const error = toErrorRecord(abortReasons.runCancelled(reason));
-    const ended = new EndedRun(claimed, { status: "cancelled", error, finishedAt: core.clock.now() });
+    const finishedAt = core.clock.now();
+    const tasks = await this.#cancelledTasks(claimed, finishedAt, error.message);
+    const ended = new EndedRun(claimed, { status: "cancelled", error, finishedAt, tasks });
     core.journal.mark(ended);
-    await ended.isWritten;
+    if (!(await ended.isWritten)) return;
+    for (const { wait } of tasks) {
+      if (wait?.kind === "run") core.children.cancel(wait.runId, `its parent, run ${runId}: ${error.message}`);
+    }
+  }
+
+  /** Records that cannot be read must not keep anybody from ending the run. */
+  async #cancelledTasks(run: RunRecord, at: number, reason: string): Promise<readonly TaskRecord[]> {
+    const { core, storage } = this.#options;
+    try {
+      return await cancelledTasks(storage, run, { at, reason });
+    } catch (error) {
+      core.log.warn({ runId: run.id, error }, "the tasks of a cancelled run could not be read: they stay as they are");
+      return [];
+    }
   }
 
   /**

@@ -1,8 +1,9 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Builder } from "../define/builder.js";
 import { pipeline } from "../define/pipeline.js";
-import { startedEngine } from "../test-support/engines.js";
+import { startedEngine, stopNow } from "../test-support/engines.js";
 import { FaultyStorage, losesReply } from "../test-support/faulty-storage.js";
+import { aborted } from "../test-support/gates.js";
 import { settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
 import { testStorage } from "../test-support/storages.js";
@@ -116,6 +117,62 @@ describe("an engine with another version of a pipeline", () => {
     expect(await beside.runs.get(run.id)).toMatchObject({ status: "cancelled", error: { code: "RUN_CANCELLED" } });
     expect((await beside.runs.get(run.id)).error?.message).toContain("not needed any more");
     expect((await beside.health()).status).toBe("green");
+  });
+
+  it("cancels with such a run all of its tasks that had not ended, and the runs they started", async () => {
+    const child = pipeline("child", (p) => void p.signal("never"));
+    const rich = version((p) => {
+      const list = p.task("list", () => [0, 1, 2]);
+      p.map("each", { over: list, concurrency: 1 }, async ({ item, signal }) => {
+        if (item === 1) await aborted(signal);
+      });
+      p.group("group", { after: [list] }, (g) => {
+        const wait = g.signal("wait");
+        g.task("then", { after: [wait] }, noted("then"));
+      });
+      const sub = p.run("sub", child);
+      p.task("down", { after: [sub], teardown: true }, noted("down"));
+      p.group("lists", { over: list }, (g) => void g.signal("wait"));
+      p.group("later", { over: list, after: [p.signal("gate")] }, (g) => void g.task("in", noted("in")));
+    });
+    const storage = testStorage();
+    const old = await startedEngine({ pipelines: [rich, child], storage });
+    const run = await old.trigger(rich);
+    await settled();
+    await stopNow(old, undefined);
+    const beside = await startedEngine({ pipelines: [v2, child], storage });
+    expect(await beside.runs.cancel(run.id)).toBe(true);
+    await settled();
+    const tasks = (await beside.runs.tasks(run.id)).items;
+    const named = tasks.map(({ task, index, status }) => `${[task, ...index].join("/")} ${status}`);
+    expect(named).toEqual([
+      "list succeeded",
+      "each cancelled",
+      "each/0 succeeded",
+      "each/1 cancelled",
+      "each/2 cancelled",
+      "group cancelled",
+      "group.wait cancelled",
+      "group.then cancelled",
+      "sub cancelled",
+      "down cancelled",
+      "lists cancelled",
+      ...[0, 1, 2].flatMap((item) => [`lists/${item} cancelled`]),
+      ...[0, 1, 2].flatMap((item) => [`lists.wait/${item} cancelled`]),
+      "gate cancelled",
+      "later cancelled",
+    ]);
+    for (const { status, finishedAt, reason } of tasks) {
+      if (status === "cancelled")
+        expect([typeof finishedAt, reason]).toEqual(["number", expect.stringContaining("was cancelled")]);
+    }
+    const [started] = (await beside.runs.list({ pipeline: "child" })).items;
+    expect(started).toMatchObject({ status: "cancelled" });
+    const again = await startedEngine({ pipelines: [rich, child], storage });
+    await again.runs.resume(run.id);
+    await settled();
+    expect(await again.runs.get(run.id)).toMatchObject({ status: "running" });
+    await again.runs.cancel(run.id);
   });
 
   it("leaves the cancelling to an engine that has the version, where one lives", async () => {
