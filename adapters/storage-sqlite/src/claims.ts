@@ -3,7 +3,7 @@ import type { Connection } from "./connection.js";
 import { type Kind, kindsOf } from "./kinds.js";
 import { assertLease, buryDead } from "./ownership.js";
 import { runOf, SELECT_RUNS } from "./rows.js";
-import { UNFINISHED } from "./schema.js";
+import { HAS_BEGUN, UNFINISHED } from "./schema.js";
 
 const IS_FREE = `owner IS NULL AND ${UNFINISHED}`;
 /** Free runs whose time has come, with conditions to follow. SQLite would prefer a larger index to the one that is named. */
@@ -82,6 +82,7 @@ function crashesOf(connection: Connection, { n }: Kind): readonly number[] {
 
 interface FreeRun {
   readonly n: number;
+  readonly begun: number;
   readonly priority: number;
   readonly created_at: number;
 }
@@ -102,8 +103,9 @@ class Lane {
   constructor(connection: Connection, { n, pipeline }: Kind, crashes: number, { now, limit }: ClaimRequest) {
     this.pipeline = pipeline;
     this.crashes = crashes;
-    const sql = `SELECT n, priority, created_at FROM ${FREE_RUNS} AND kind = ? AND crashes = ? AND available_at <= ?
-      ORDER BY priority DESC, created_at, n LIMIT ? OFFSET ?`;
+    const sql = `SELECT n, ${HAS_BEGUN} AS begun, priority, created_at FROM ${FREE_RUNS}
+      AND kind = ? AND crashes = ? AND available_at <= ?
+      ORDER BY ${HAS_BEGUN} DESC, priority DESC, created_at, n LIMIT ? OFFSET ?`;
     const size = Math.min(limit, LANE_PAGE);
     this.#read = (offset) => connection.all<FreeRun>(sql, n, crashes, now, size, offset);
   }
@@ -168,8 +170,8 @@ function isLessSuspect(a: Lane, b: Lane): boolean {
   return a.crashes === b.crashes ? isBefore(a, b) : a.crashes < b.crashes;
 }
 
-/** Of two lanes with runs: the higher priority, then the older run. */
+/** Of two lanes with runs: what has begun, then the higher priority, then the older run. */
 function isBefore(a: Lane, b: Lane): boolean {
   const [x, y] = [a.first!, b.first!];
-  return (y.priority - x.priority || x.created_at - y.created_at || x.n - y.n) < 0;
+  return (y.begun - x.begun || y.priority - x.priority || x.created_at - y.created_at || x.n - y.n) < 0;
 }

@@ -1,4 +1,6 @@
 /** Part of every index of unfinished runs, and so of every query that is to use one. */
+/** Claims take such a run before others. */
+export const HAS_BEGUN = "(status <> 'queued')";
 export const UNFINISHED = "status IN ('queued', 'running', 'waiting', 'paused')";
 
 /**
@@ -69,7 +71,7 @@ CREATE INDEX weftline_runs_kind ON weftline_runs (kind, status, created_at);
 CREATE INDEX weftline_runs_parent ON weftline_runs (parent, created_at) WHERE parent IS NOT NULL;
 CREATE INDEX weftline_runs_owner ON weftline_runs (owner, created_at) WHERE owner IS NOT NULL;
 CREATE INDEX weftline_runs_active ON weftline_runs (kind) WHERE owner IS NOT NULL;
-CREATE INDEX weftline_runs_free ON weftline_runs (kind, crashes, priority DESC, created_at)
+CREATE INDEX weftline_runs_free ON weftline_runs (kind, crashes, ${HAS_BEGUN} DESC, priority DESC, created_at)
   WHERE owner IS NULL AND ready = 1 AND ${UNFINISHED};
 CREATE INDEX weftline_runs_delayed ON weftline_runs (kind, available_at)
   WHERE owner IS NULL AND ready = 0 AND ${UNFINISHED};

@@ -30,10 +30,11 @@ BEGIN
     UPDATE {schema}.runs
       SET owner = NULL, crashes = crashes + CASE WHEN p_crashed AND status = 'running' THEN 1 ELSE 0 END
       WHERE number = ANY (v_runs)
-      RETURNING number, created_at, available_at, priority, crashes, definition, pipeline
+      RETURNING number, created_at, available_at, priority, crashes, status, definition, pipeline
   )
-  INSERT INTO {schema}.free (run, created_at, available_at, priority, crashes, delayed, definition, pipeline)
-    SELECT number, created_at, available_at, priority, crashes, available_at > created_at, definition, pipeline
+  INSERT INTO {schema}.free (run, created_at, available_at, priority, crashes, begun, delayed, definition, pipeline)
+    SELECT number, created_at, available_at, priority, crashes, status <> 'queued', available_at > created_at,
+        definition, pipeline
       FROM freed;
 END $$;
 
@@ -132,27 +133,27 @@ BEGIN
           coalesce((v_rooms ->> (l ->> 1))::bigint, p_limit) AS room
         FROM jsonb_array_elements(v_lanes) l
     ), candidates AS (
-      SELECT l.definition, l.pipeline, l.crashes, l.room, x.run, x.priority, x.created_at
+      SELECT l.definition, l.pipeline, l.crashes, l.room, x.run, x.begun, x.priority, x.created_at
         FROM lanes l CROSS JOIN LATERAL (
-          SELECT f.run, f.priority, f.created_at FROM {schema}.free f
+          SELECT f.run, f.begun, f.priority, f.created_at FROM {schema}.free f
             WHERE f.definition = l.definition AND f.pipeline = l.pipeline AND f.crashes = l.crashes
               AND NOT f.delayed AND f.available_at <= p_now
-            ORDER BY f.priority DESC, f.created_at, f.run LIMIT least(p_limit, l.room)
+            ORDER BY f.begun DESC, f.priority DESC, f.created_at, f.run LIMIT least(p_limit, l.room)
         ) x
         WHERE l.room > 0
     ), unsuspicious AS (
       SELECT c.* FROM candidates c WHERE c.crashes < p_suspect_from
       UNION ALL
       (SELECT c.* FROM candidates c WHERE c.crashes >= p_suspect_from
-        ORDER BY c.crashes, c.priority DESC, c.created_at, c.run LIMIT p_suspects)
+        ORDER BY c.crashes, c.begun DESC, c.priority DESC, c.created_at, c.run LIMIT p_suspects)
     ), ranked AS (
-      SELECT c.*, row_number() OVER (PARTITION BY c.pipeline ORDER BY c.priority DESC, c.created_at, c.run) AS place
+      SELECT c.*, row_number() OVER (PARTITION BY c.pipeline ORDER BY c.begun DESC, c.priority DESC, c.created_at, c.run) AS place
         FROM unsuspicious c
     ), chosen AS (
-      SELECT c.* FROM ranked c WHERE c.place <= c.room ORDER BY c.priority DESC, c.created_at, c.run LIMIT p_limit
+      SELECT c.* FROM ranked c WHERE c.place <= c.room ORDER BY c.begun DESC, c.priority DESC, c.created_at, c.run LIMIT p_limit
     )
     SELECT c.definition, c.pipeline, c.crashes,
-        array_agg(c.run ORDER BY c.priority DESC, c.created_at, c.run) AS runs
+        array_agg(c.run ORDER BY c.begun DESC, c.priority DESC, c.created_at, c.run) AS runs
       FROM chosen c GROUP BY 1, 2, 3
   LOOP
     -- Where others have just locked some of these, those behind them do as well.
@@ -171,7 +172,7 @@ BEGIN
         SELECT f.run FROM {schema}.free f
           WHERE f.definition = v_lane.definition AND f.pipeline = v_lane.pipeline AND f.crashes = v_lane.crashes
             AND NOT f.delayed AND f.available_at <= p_now AND f.run <> ALL (v_tried)
-          ORDER BY f.priority DESC, f.created_at, f.run LIMIT v_left
+          ORDER BY f.begun DESC, f.priority DESC, f.created_at, f.run LIMIT v_left
       );
       EXIT WHEN cardinality(v_chosen) = 0;
     END LOOP;
@@ -216,7 +217,7 @@ BEGIN
     WITH taken AS (
       UPDATE {schema}.runs SET owner = p_engine, epoch = epoch + 1 WHERE number = ANY (v_locked) RETURNING *
     )
-    SELECT * FROM taken ORDER BY priority DESC, created_at, number;
+    SELECT * FROM taken ORDER BY status <> 'queued' DESC, priority DESC, created_at, number;
 END $$;
 
 -- Each part is written as a question about the fewest rows first, so that no plan can begin at the other end.

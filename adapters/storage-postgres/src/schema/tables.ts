@@ -80,13 +80,14 @@ CREATE TABLE {schema}.free (
   available_at bigint NOT NULL,
   priority bigint NOT NULL,
   crashes integer NOT NULL,
+  begun boolean NOT NULL DEFAULT false,
   -- It is to start later than it was created, and nobody has noticed yet that its time has come.
   delayed boolean NOT NULL,
   definition text COLLATE "C" NOT NULL,
   pipeline text COLLATE "C" NOT NULL
 ) WITH (${BUSY});
 -- These lead a claim straight to what may be taken, however many others there are.
-CREATE INDEX free_due ON {schema}.free (definition, pipeline, crashes, priority DESC, created_at, run) WHERE NOT delayed;
+CREATE INDEX free_due ON {schema}.free (definition, pipeline, crashes, begun DESC, priority DESC, created_at, run) WHERE NOT delayed;
 CREATE INDEX free_delayed ON {schema}.free (definition, available_at) WHERE delayed;
 
 -- Runs that have ended.

@@ -112,8 +112,10 @@ export interface Storage {
   ): Promise<readonly CreateResult[]>;
   /**
    * Takes up to `limit` unfinished runs that are due and have no owner with a living lease, each under an epoch one
-   * higher: those of the highest priority first, then the oldest. Of a pipeline in `maxActiveRuns` only as many as keep
-   * the number of its unfinished runs with an owner, of all engines, within that. No two callers receive the same run.
+   * higher: those that have begun (whose status is not `queued`) before all others, so that a lost engine's runs go on
+   * before new ones begin; then those of the highest priority, then the oldest. Of a pipeline in `maxActiveRuns` only as
+   * many as keep the number of its unfinished runs with an owner, of all engines, within that. No two callers receive
+   * the same run.
    * Before that, engines whose lease has run out die (see `renewLease`). Rejects with `LEASE_LOST` for an engine without
    * a lease.
    */

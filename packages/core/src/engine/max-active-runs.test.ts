@@ -6,6 +6,7 @@ import { aborted, gate, Meter } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
 import { testStorage } from "../test-support/storages.js";
+import { takenOver } from "../test-support/takeover.js";
 import { finishing, lasting } from "../test-support/virtual-time.js";
 import type { Engine } from "./engine.js";
 
@@ -175,6 +176,21 @@ describe("maxActiveRuns", () => {
     await clock.advance(60_000);
     expect(order).toEqual(["a", "b", "later"]);
     await end("later");
+  });
+
+  it("keeps the place of a run whose engine was lost, whatever is queued", async () => {
+    const storage = testStorage();
+    const { work, order, end } = limited(1);
+    const first = await startedEngine({ pipelines: [work], storage });
+    await first.trigger(work, { name: "begun" });
+    await settled();
+    await first.trigger(work, { name: "urgent" }, { priority: 9 });
+    const second = await takenOver(first, { pipelines: [work], storage });
+    await settled();
+    expect([order, await counts(second)]).toEqual([["begun", "begun"], { running: 1, queued: 1 }]);
+    await end("begun");
+    expect(order).toEqual(["begun", "begun", "urgent"]);
+    await end("urgent");
   });
 
   it("does not hold up other pipelines", async () => {

@@ -121,7 +121,7 @@ export const claims: ContractTopic<StorageFixture> = {
     {
       name: "claimRuns() takes unfinished runs in whatever status, and no finished ones",
       async check(fixture) {
-        const unfinished = ["queued", "running", "waiting", "paused"] as const;
+        const unfinished = ["running", "waiting", "paused", "queued"] as const;
         const finished = ["succeeded", "failed", "cancelled", "quarantined"] as const;
         await fixture.owned(...unfinished, ...finished);
         await fixture.commit(

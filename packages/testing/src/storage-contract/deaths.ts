@@ -16,7 +16,7 @@ import {
   runState,
 } from "./records.js";
 
-const ACTIVE = ["queued", "running", "waiting", "paused"] as const;
+const ACTIVE = ["running", "waiting", "paused", "queued"] as const;
 
 /** `engine-1` owns a run in each status that is not final, called after it, and has finished the run `done`. */
 async function ownActive(fixture: StorageFixture): Promise<void> {

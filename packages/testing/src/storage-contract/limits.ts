@@ -101,6 +101,24 @@ export const limits: ContractTopic<StorageFixture> = {
       },
     },
     {
+      name: "claimRuns() takes what has begun before what has not, whatever its priority, of a pipeline in maxActiveRuns too",
+      async check(fixture) {
+        await fixture.register("engine-1", "engine-2");
+        await fixture.storage.createRuns(
+          ["p", "q"].map((pipeline) => newRun(`${pipeline}-begun`, { pipeline, owner: "engine-1", priority: -1 })),
+        );
+        for (const pipeline of ["p", "q"]) {
+          await fixture.commit("engine-1", changes(`${pipeline}-begun`, 1, { run: runState("running") }));
+          await fixture.storage.createRuns([
+            newRun(`${pipeline}-new`, { pipeline, priority: 9, createdAt: START - 10 }),
+          ]);
+        }
+        await fixture.storage.releaseLease("engine-1");
+        assertEqual(idsOf(await claimWithin(fixture, "engine-2", { p: 1 }, 2)).sort(), ["p-begun", "q-begun"]);
+        assertEqual(idsOf(await claimWithin(fixture, "engine-2", { p: 1 })), ["q-new"]);
+      },
+    },
+    {
       name: "claimRuns() keeps within maxActiveRuns when many ask at once",
       async check(fixture) {
         const engines = Array.from({ length: 6 }, (_, n) => `engine-${n}`);

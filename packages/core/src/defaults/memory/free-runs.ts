@@ -56,7 +56,7 @@ export class FreeRuns {
   #laneOf({ record }: RunStore): Lane {
     const lanes = this.#lanes.get(record.definition) ?? [];
     this.#lanes.set(record.definition, lanes);
-    let lane = lanes.find(({ pipeline, crashes }) => pipeline === record.pipeline && crashes === record.crashes);
+    let lane = lanes.find((other) => other.fits(record));
     if (lane === undefined) {
       lane = new Lane(record);
       lanes.push(lane);
@@ -71,20 +71,29 @@ interface Delayed {
 }
 
 /**
- * The free runs of one definition and pipeline with the same number of crashes. Runs leave it unseen, by being
- * claimed, by becoming due earlier, or for another lane: what comes to the top is checked.
+ * The free runs of one definition and pipeline with the same number of crashes, begun or not. Runs leave it unseen, by
+ * being claimed, by becoming due earlier, or for another lane: what comes to the top is checked.
  */
 class Lane {
-  readonly definition: string;
   readonly pipeline: string;
   readonly crashes: number;
+  readonly hasBegun: boolean;
+  readonly #definition: string;
   readonly #due = new Heap<RunStore>(isBefore);
   readonly #delayed = new Heap<Delayed>((a, b) => a.until < b.until);
 
-  constructor({ definition, pipeline, crashes }: RunRecord) {
-    this.definition = definition;
-    this.pipeline = pipeline;
-    this.crashes = crashes;
+  constructor(record: RunRecord) {
+    this.pipeline = record.pipeline;
+    this.crashes = record.crashes;
+    this.hasBegun = hasBegun(record);
+    this.#definition = record.definition;
+  }
+
+  /** Whether a free run belongs here. */
+  fits(record: RunRecord): boolean {
+    const { definition, pipeline, crashes } = record;
+    if (definition !== this.#definition || pipeline !== this.pipeline || crashes !== this.crashes) return false;
+    return hasBegun(record) === this.hasBegun;
   }
 
   add(run: RunStore): void {
@@ -120,7 +129,7 @@ class Lane {
   }
 
   #has(run: RunStore): boolean {
-    return isFree(run) && run.record.definition === this.definition && run.record.crashes === this.crashes;
+    return isFree(run) && this.fits(run.record);
   }
 }
 
@@ -139,6 +148,10 @@ function firstOf(
   return first;
 }
 
+function hasBegun({ status }: RunRecord): boolean {
+  return status !== "queued";
+}
+
 export function isFree({ record }: RunStore): boolean {
   return record.owner === undefined && !isRunFinished(record.status);
 }
@@ -148,7 +161,10 @@ function isLessSuspect(a: RunStore, b: RunStore): boolean {
   return isBefore(a, b);
 }
 
+/** What has begun is gone on with before anything new begins. */
 function isBefore(a: RunStore, b: RunStore): boolean {
+  const aHasBegun = hasBegun(a.record);
+  if (aHasBegun !== hasBegun(b.record)) return aHasBegun;
   if (a.record.priority !== b.record.priority) return a.record.priority > b.record.priority;
   return a.sequence < b.sequence;
 }

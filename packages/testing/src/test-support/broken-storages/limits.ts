@@ -54,6 +54,17 @@ export const LIMIT_FAULTS: readonly Fault[] = [
     "claimRuns() does not count what was given back, or whose owner's lease has run out",
   ],
   [
+    "goes by priority alone",
+    (inner) => ({
+      async claimRuns(request) {
+        const [urgent] = (await freeRuns(inner)).filter(({ priority }) => priority > 5);
+        if (urgent !== undefined) await inner.claimRuns({ ...request, runId: urgent.id });
+        return inner.claimRuns(request);
+      },
+    }),
+    "claimRuns() takes what has begun before what has not, whatever its priority, of a pipeline in maxActiveRuns too",
+  ],
+  [
     "looks for runs behind those that are held back only in the next claim",
     (inner) => ({
       async claimRuns(request) {
