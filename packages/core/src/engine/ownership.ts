@@ -89,10 +89,18 @@ export class Ownership {
     return this.#claiming;
   }
 
-  /** Claims one run, whatever is due. @returns Nothing when somebody owns it, or it has ended. */
+  /**
+   * Claims one run, whatever is due and whatever its definition, for somebody who goes on with it: it is not taken up.
+   *
+   * @returns Nothing when somebody else owns it, or it has ended.
+   */
   async claimOne(runId: string): Promise<RunRecord | undefined> {
-    const [record] = await this.#storage.claimRuns({ ...this.#claimRequest(), runId, limit: 1, suspects: 1 });
-    return record;
+    const [claimed] = await this.#storage.claimRuns({ ...this.#claimRequest(), runId, limit: 1, suspects: 1 });
+    if (claimed !== undefined) return claimed;
+    // An earlier claim may have been done although its answer was lost.
+    const record = await this.#storage.getRun(runId);
+    const isOurs = record?.owner === this.#core.engineId && !isRunFinished(record.status);
+    return isOurs && !this.has(runId) ? record : undefined;
   }
 
   /** Which tenure this is: one more with each loss of the lease. */
@@ -322,7 +330,9 @@ export class Ownership {
     const term = this.#term;
     const owned = everyRecord((page) => this.#storage.list("runs", { owner: this.#core.engineId }, page));
     for await (const record of owned) {
-      if (this.#isSure(term) && !this.#isTakenUp(record)) this.#claimed.set(record.id, record);
+      // Of another version: somebody has claimed that one alone, to end it or to carry it over.
+      if (!this.#entries.has(record.definition) || this.#isTakenUp(record)) continue;
+      if (this.#isSure(term)) this.#claimed.set(record.id, record);
     }
     if (this.#isSure(term)) this.#mayOwnMore = false;
   }

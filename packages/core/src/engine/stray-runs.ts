@@ -30,6 +30,8 @@ const LAST_PAUSE_MS = 2_000;
 /** Runs that were made with a version of their pipeline that engines do not have any more: what can be done to them here. */
 export class StrayRuns {
   readonly #options: StrayRunsOptions;
+  /** Runs that a command goes on with. */
+  readonly #inHand = new Set<string>();
 
   constructor(options: StrayRunsOptions) {
     this.#options = options;
@@ -37,22 +39,44 @@ export class StrayRuns {
 
   /** Ends a run that was cancelled, with what had not ended of it and the runs it started, when no engine is there that could. */
   async end(runId: string, reason: string | undefined): Promise<void> {
+    if (this.#inHand.has(runId)) return;
+    await this.#holding(runId, async () => {
+      const run = await this.#options.storage.getRun(runId);
+      if (run === undefined || !(await this.#isStray(run))) return;
+      const claimed = await this.#options.ownership.claimOne(runId);
+      if (claimed !== undefined) await this.#cancel(claimed, reason);
+    });
+  }
+
+  /** Whether nobody who lives has the version of the run, or it is left to us from an earlier try. */
+  async #isStray({ id, definition, owner }: RunRecord): Promise<boolean> {
     const { core, storage, ownership, pipelineOf, isRunning } = this.#options;
-    const run = await storage.getRun(runId);
-    if (run === undefined || run.owner !== undefined || pipelineOf(run.definition) !== undefined || !isRunning())
-      return;
+    if (!isRunning() || pipelineOf(definition) !== undefined) return false;
+    if (owner !== undefined) return owner === core.engineId && !ownership.has(id);
     const { unadoptable } = await storage.survey({ now: core.clock.now() });
-    if (!unadoptable.some(({ definition }) => definition === run.definition)) return;
-    const claimed = await ownership.claimOne(runId);
-    if (claimed === undefined) return;
+    return unadoptable.some((stray) => stray.definition === definition);
+  }
+
+  async #cancel(run: RunRecord, reason: string | undefined): Promise<void> {
+    const { core } = this.#options;
     const error = toErrorRecord(abortReasons.runCancelled(reason));
     const finishedAt = core.clock.now();
-    const tasks = await this.#cancelledTasks(claimed, finishedAt, error.message);
-    const ended = new EndedRun(claimed, { status: "cancelled", error, finishedAt, tasks });
+    const tasks = await this.#cancelledTasks(run, finishedAt, error.message);
+    const ended = new EndedRun(run, { status: "cancelled", error, finishedAt, tasks });
     core.journal.mark(ended);
     if (!(await ended.isWritten)) return;
     for (const { wait } of tasks) {
-      if (wait?.kind === "run") core.children.cancel(wait.runId, `its parent, run ${runId}: ${error.message}`);
+      if (wait?.kind === "run") core.children.cancel(wait.runId, `its parent, run ${run.id}: ${error.message}`);
+    }
+  }
+
+  /** One command at a time goes on with a run that was claimed for it: nothing else would tell two of them apart. */
+  async #holding<Result>(runId: string, command: () => Promise<Result>): Promise<Result> {
+    this.#inHand.add(runId);
+    try {
+      return await command();
+    } finally {
+      this.#inHand.delete(runId);
     }
   }
 
@@ -78,18 +102,25 @@ export class StrayRuns {
     options: RemapOptions,
     resume: () => Promise<void>,
   ): Promise<Pipeline> {
-    const { core, ownership, isRunning } = this.#options;
-    if (!isRunning()) throw notStarted(run.id);
-    const pipeline = this.#target(run);
-    const tasks = await this.#tasks(run, pipeline, options); // before anything is changed
-    await resume();
-    const claimed = await ownership.claimOne(run.id);
-    if (claimed === undefined) throw isActive(run.id);
+    if (!this.#options.isRunning()) throw notStarted(run.id);
+    if (this.#inHand.has(run.id)) throw isActive(run.id);
+    return this.#holding(run.id, async () => {
+      const pipeline = this.#target(run);
+      const tasks = await this.#tasks(run, pipeline, options); // before anything is changed
+      await resume();
+      await this.#move(run.id, pipeline, tasks);
+      return pipeline;
+    });
+  }
+
+  async #move(runId: string, pipeline: Pipeline, tasks: RemapRequest["tasks"]): Promise<void> {
+    const { core, ownership } = this.#options;
+    const claimed = await ownership.claimOne(runId);
+    if (claimed === undefined) throw isActive(runId);
     const { epoch } = claimed;
-    const request = { engineId: core.engineId, runId: run.id, epoch, definition: pipeline.hash, tasks };
-    if ((await this.#remapOnce(request)) === "fenced") throw isActive(run.id);
+    const request = { engineId: core.engineId, runId, epoch, definition: pipeline.hash, tasks };
+    if ((await this.#remapOnce(request)) === "fenced") throw isActive(runId);
     await ownership.adopt({ ...claimed, definition: pipeline.hash });
-    return pipeline;
   }
 
   /** Moving twice would move what was moved: after a lost answer the run says whether it was. */

@@ -175,6 +175,23 @@ describe("an engine with another version of a pipeline", () => {
     await again.runs.cancel(run.id);
   });
 
+  it("ends such a run when it is cancelled once more, after the answers to the claim were lost, and claims go on", async () => {
+    const faulty = new FaultyStorage();
+    const old = await startedEngine({ pipelines: [v1], storage: faulty.storage });
+    const run = await old.trigger(v1, undefined, { at: Date.now() + 3_600_000 });
+    const beside = await startedEngine({ pipelines: [v2], storage: faulty.storage });
+    await old.stop();
+    faulty.once("claimRuns", losesReply, ({ runId }) => runId !== undefined);
+    await expect(beside.runs.cancel(run.id)).rejects.toThrow();
+    expect(await beside.runs.get(run.id)).toMatchObject({ status: "queued" });
+    // The lost answer of any other claim makes the engine look for runs that it owns.
+    faulty.once("claimRuns", losesReply);
+    const other = await beside.trigger(v2);
+    expect(await beside.runs.cancel(run.id)).toBe(true);
+    expect(await beside.runs.get(run.id)).toMatchObject({ status: "cancelled" });
+    await other.result();
+  });
+
   it("leaves the cancelling to an engine that has the version, where one lives", async () => {
     const storage = testStorage();
     const old = await startedEngine({ pipelines: [v1], storage });
