@@ -8,6 +8,9 @@ import type { Encoded, ValueLimits } from "../values/codec.js";
  * its messages and carries a structured clone (a thread, a process).
  */
 
+/** Rises with every change of what is said here: an engine and a worker of different versions do not understand each other. */
+export const PROTOCOL_VERSION = 1;
+
 /** Names an attempt on its channel: what is said under an older one is about an attempt that has ended. */
 export type Token = number;
 

@@ -3,6 +3,7 @@ import { type ErrorCode, WeftlineError } from "../errors.js";
 import type { ResourcesOption } from "../execute/resources.js";
 import type { ErrorRecord } from "../values/error-record.js";
 import { findPipelines, withSubPipelines } from "./find-pipelines.js";
+import { PROTOCOL_VERSION } from "./protocol.js";
 
 /** What a module of task code offers to a worker. */
 export interface TaskModule {
@@ -15,8 +16,13 @@ export interface TaskModule {
 /** Loads a module as the runtime itself cannot. */
 export type ImportTypeScript = (url: string) => Promise<Readonly<Record<string, unknown>>>;
 
-/** The definition of each pipeline of a module, by id: what a worker says of itself when it is ready. */
-export type Definitions = Readonly<Record<string, string>>;
+/** What a worker says of itself when it is ready. */
+export interface Definitions {
+  /** See {@link PROTOCOL_VERSION}. */
+  readonly protocol: number;
+  /** The definition of each pipeline of its module, by id. */
+  readonly pipelines: Readonly<Record<string, string>>;
+}
 
 /**
  * Loads a module of task code in a worker: JavaScript as the runtime does it, TypeScript by `importTypeScript`.
@@ -66,7 +72,17 @@ async function importModule(
  * @param expected - The pipelines with tasks for this executor. @throws {WeftlineError} `EXECUTOR_INVALID` naming what is
  * missing or another version.
  */
-export function checkDefinitions(expected: ReadonlyMap<string, Pipeline>, found: Definitions, url: string): void {
+export function checkDefinitions(
+  expected: ReadonlyMap<string, Pipeline>,
+  { protocol, pipelines: found }: Definitions,
+  url: string,
+): void {
+  if (protocol !== PROTOCOL_VERSION) {
+    throw new WeftlineError(
+      "EXECUTOR_INVALID",
+      `the worker for module ${url} has another version of weftline than the engine (protocol ${protocol}, not ${PROTOCOL_VERSION}). Install one version for both: "npm ls weftline" shows which there are.`,
+    );
+  }
   const missing = [...expected.keys()].filter((id) => found[id] === undefined);
   const different = [...expected.values()].filter(({ id, hash }) => found[id] !== undefined && found[id] !== hash);
   const has = Object.keys(found).join(", ");
@@ -89,7 +105,8 @@ function quote(text: string): string {
 }
 
 export function definitionsOf({ pipelines }: TaskModule): Definitions {
-  return Object.fromEntries([...pipelines].map(([id, { hash }]) => [id, hash]));
+  const hashes = Object.fromEntries([...pipelines].map(([id, { hash }]) => [id, hash]));
+  return { protocol: PROTOCOL_VERSION, pipelines: hashes };
 }
 
 /** What kept a worker from starting, as it said so itself: an error's class does not survive the way. */
