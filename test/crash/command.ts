@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { SABOTAGES, type Sabotage } from "./postgres/sabotage.js";
+import { OF_DATABASE, SABOTAGES, type Sabotage, sabotageOfStorage } from "./postgres/sabotage.js";
 import type { Sabotage as OfStorages } from "./sqlite/sabotage.js";
 
 export const USAGE = `Usage: npm run crash -- [--sqlite] [--log-cuts] [--postgres] [options]
@@ -9,18 +9,20 @@ Kills real processes on real stores and judges what is left. Without a part: all
   --log-cuts        SQLite files copied at failpoints, with their log cut
   --postgres        engines on Postgres under kills, pauses and stops
   --minutes N       how long the engines on Postgres are disturbed (default 1)
+  --no-hints        without NOTIFY: engines on Postgres find what there is by looking
   --connection URL  a Postgres to use instead of one of its own
   --sample N        only N of the failpoints, and of the cuts (default: all)
   --seed N          another choice of all that is drawn (default: WEFTLINE_CRASH_SEED, or 1)
   --jobs N          processes at once on SQLite (default 2)
   --sabotage NAME   makes the storage faulty, to see that it is found:
-                    ${SABOTAGES.join(", ")} (the last on Postgres alone)`;
+                    ${SABOTAGES.join(", ")} (on Postgres alone: ${OF_DATABASE.join(", ")})`;
 
 export interface CommandOptions {
   readonly sqlite: boolean;
   readonly logCuts: boolean;
   readonly postgres: boolean;
   readonly minutes: number;
+  readonly hints: boolean;
   readonly connection: string | undefined;
   readonly sample: number | undefined;
   readonly seed: number | undefined;
@@ -36,6 +38,7 @@ const OPTIONS = {
   "log-cuts": { type: "boolean", default: false },
   postgres: { type: "boolean", default: false },
   minutes: { type: "string", default: "1" },
+  "no-hints": { type: "boolean", default: false },
   connection: { type: "string" },
   sample: { type: "string" },
   seed: { type: "string" },
@@ -56,6 +59,7 @@ export function readCommand(args: readonly string[]): CommandOptions | undefined
       logCuts: logCuts || isAll,
       postgres: postgres || isAll,
       minutes: positive(values.minutes),
+      hints: !values["no-hints"],
       connection,
       sample: values.sample === undefined ? undefined : Math.ceil(positive(values.sample)),
       seed: values.seed === undefined ? undefined : Number(values.seed),
@@ -74,9 +78,9 @@ function readSabotage(
 ): Pick<CommandOptions, "sabotage" | "sqliteSabotage"> {
   const sabotage = SABOTAGES.find((known) => known === name);
   if (name !== undefined && sabotage === undefined) throw new RangeError(`there is no sabotage "${name}"`);
-  if (sabotage !== "unfenced") return { sabotage, sqliteSabotage: sabotage };
-  if (isOnSqlite) throw new RangeError("unfenced is for Postgres alone");
-  return { sabotage, sqliteSabotage: undefined };
+  const sqliteSabotage = sabotageOfStorage(sabotage);
+  if (sabotage !== sqliteSabotage && isOnSqlite) throw new RangeError(`${sabotage} is for Postgres alone`);
+  return { sabotage, sqliteSabotage };
 }
 
 function positive(text: string): number {

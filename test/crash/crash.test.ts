@@ -29,9 +29,15 @@ describe("a process on SQLite that is killed", { timeout: 120_000 }, () => {
   });
 
   it("on a storage that confirms a commit too early, or leaves something out: that is found", async () => {
-    const found = await crash("--sqlite", "--sample", "2", "--sabotage", "drops-outputs");
+    const found = await crash("--sqlite", "--sample", "1", "--sabotage", "drops-outputs");
     expect(found.code).toBe(1);
-    expect(found.output).toMatch(/PROBLEM: .* was reported as succeeded, and is not stored so/);
+    expect(found.output).toMatch(/PROBLEM: .*invariant 24.* is not there as a whole/);
+  });
+
+  it("on a storage that makes two runs of one instant of a schedule: that is found", async () => {
+    const found = await crash("--sqlite", "--sample", "1", "--sabotage", "fires-twice");
+    expect(found.code).toBe(1);
+    expect(found.output).toMatch(/PROBLEM: .*invariant 29.* two runs stand for instant/);
   });
 });
 
@@ -53,4 +59,4 @@ it("a command that makes no sense ends with 2 and says what there is", async () 
   const { code, output } = await crash("--oracle");
   expect(code).toBe(2);
   expect(output).toContain("Usage: npm run crash");
-});
+}, 60_000);

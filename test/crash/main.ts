@@ -29,8 +29,9 @@ function partsOf(options: CommandOptions): readonly (() => Promise<PartReport>)[
   if (options.sqlite) parts.push(() => everyFailpoint({ ...onSqlite, jobs, onProgress: progress("kills") }));
   if (options.logCuts) parts.push(() => logCuts({ ...onSqlite, onProgress: progress("copies") }));
   if (options.postgres) {
-    const { minutes, connection: connectionString } = options;
-    parts.push(() => manyEngines({ seed, minutes, connectionString, sabotage, onProgress: progress("seconds") }));
+    const { minutes, hints, connection: connectionString } = options;
+    const onPostgres = { seed, minutes, hints, connectionString, sabotage };
+    parts.push(() => manyEngines({ ...onPostgres, onProgress: progress("seconds") }));
   }
   return parts;
 }

@@ -1,7 +1,8 @@
 import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
-import type { WitnessLine } from "@weftline/testing";
-import { NonRetryableError, pipeline, type RunFacts, type TaskFacts, taskName } from "weftline";
+import { hashOf, type WitnessLine } from "@weftline/testing";
+import { encode, NonRetryableError, pipeline, type RunFacts, type TaskFacts, taskName } from "weftline";
+import { scheduleOf, type Ticks } from "./ticks.js";
 
 /** What the tasks are given to say that they run, from outside of the engine. */
 export interface Surroundings {
@@ -16,6 +17,8 @@ export interface Surroundings {
   readonly workMs: number;
   /** How long `nap` sleeps, in milliseconds. */
   readonly napMs: number;
+  /** When `crash-tick` runs; `undefined`: never. */
+  readonly ticks: Ticks | undefined;
 }
 
 /** The part of a task's context that the witness tells. */
@@ -24,6 +27,7 @@ interface Seen {
   readonly task: TaskFacts;
   readonly attempt: number;
   readonly idempotencyKey: string;
+  readonly input: Readonly<Record<string, unknown>>;
 }
 
 /** Begins the names of files which say that a group has failed once. */
@@ -37,7 +41,13 @@ export const NO_SURROUNDINGS: Surroundings = {
   pass: () => {},
   workMs: 0,
   napMs: 150,
+  ticks: undefined,
 };
+
+/** What a store may refuse: of each fifth instant `crash-tick` returns it, and has to go on without. */
+export const REFUSED = "crash-refuse-me";
+/** So many runs of `crash-tick` may be active at once. */
+export const ACTIVE_TICKS = 2;
 
 /** What the run of `crash` returns, whatever happened to its processes. */
 export const EXPECTED = {
@@ -52,11 +62,13 @@ export const EXPECTED = {
 };
 
 /**
- * Two pipelines of every kind of task: `crash` with 22 tasks, and `crash-child`, which it runs.
+ * Two pipelines of every kind of task: `crash` with 22 tasks, and `crash-child`, which it runs. And `crash-tick`, which
+ * runs by its schedule.
  *
  * They are made afresh for each process, and are alike wherever `napMs` is.
  */
 export function crashPipelines(surroundings: Surroundings) {
+  const { ticks } = surroundings;
   const see = <Output>(context: Seen, run: () => Output | Promise<Output>) => witnessed(surroundings, context, run);
   const child = pipeline("crash-child", (p) => {
     const first = p.task("first", (c) => see(c, () => 3));
@@ -111,7 +123,22 @@ export function crashPipelines(surroundings: Surroundings) {
     );
     return { report };
   });
-  return { crash, child };
+  const tick = pipeline(
+    "crash-tick",
+    { ...(ticks && { schedule: scheduleOf(ticks) }), maxActiveRuns: ACTIVE_TICKS },
+    (p) => {
+      const note = p.task("note", (c) => see(c, () => c.run.instant ?? 0));
+      const odd = p.task("odd", { needs: { note }, allowFailure: true }, (c) =>
+        see(c, () => (isRefused(c.input.note) ? REFUSED : "kept")),
+      );
+      p.task("after", { after: [odd], triggerRule: "all-done" }, (c) => see(c, () => "done"));
+    },
+  );
+  return { crash, child, tick };
+}
+
+function isRefused(instant: number): boolean {
+  return Math.floor(instant / 1_000) % 5 === 0;
 }
 
 /** Tells the witness of an execution's start, effect and end, and offers a place to be killed at each. */
@@ -128,17 +155,23 @@ async function witnessed<Output>(
     witness({ ...about, phase, at: Date.now(), ...more });
     pass(`task ${taskName(task.id, index)} ${phase}`);
   };
-  say("start");
+  say("start", { inputHashes: hashesOf(context.input) });
   if (workMs > 0) await new Promise((resolve) => setTimeout(resolve, workMs));
   try {
     const output = await run();
     say("effect");
-    say("end");
+    say("end", output === undefined ? {} : { outputHash: hashOf(encode(output, "output")) });
     return output;
   } catch (error) {
     say("end", { outcome: "threw" });
     throw error;
   }
+}
+
+/** Of what the task reads, as it would be stored. */
+function hashesOf(input: Seen["input"]): Readonly<Record<string, string>> {
+  const read = Object.entries(input).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(read.map(([name, value]) => [name, hashOf(encode(value, "output"))]));
 }
 
 /** Told from the key, as the `index` of the context is that of the innermost item. */
@@ -190,5 +223,3 @@ async function steps({ witness, pass, engine }: Surroundings, { step, run, attem
   }
   return total;
 }
-
-export type CrashPipeline = ReturnType<typeof crashPipelines>["crash"];

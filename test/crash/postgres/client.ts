@@ -1,6 +1,7 @@
 // Triggers runs, speaks to them and waits for their results, and writes down each call in Jepsen's form.
 import { createEngine, RunCancelledError, type RunHandle, WeftlineError } from "weftline";
 import { crashPipelines, NO_SURROUNDINGS } from "../pipeline.js";
+import { sabotaged } from "../sqlite/sabotage.js";
 import { LineFile, readLines } from "../witness.js";
 import { CLIENTS, type ClientLine, logOf, POLL_MS, type ProcessOptions, STARTED, storageOf, WORK_MS } from "./world.js";
 
@@ -13,7 +14,7 @@ const CANCELLED_IN = 9;
 const AGAIN_MS = 100;
 
 const options = JSON.parse(process.argv[2]!) as ProcessOptions;
-const { name } = options;
+const { name, sabotage } = options;
 const log = logOf(options, CLIENTS);
 const before = readLines<ClientLine>(log);
 const lines = new LineFile(log);
@@ -21,7 +22,7 @@ const { crash } = crashPipelines({ ...NO_SURROUNDINGS, workMs: WORK_MS });
 // It is never started: it asks, and others run.
 const engine = createEngine({
   pipelines: [crash],
-  storage: storageOf(options),
+  storage: sabotaged(storageOf(options), sabotage === "forgets-messages" ? sabotage : undefined),
   name,
   poll: POLL_MS,
   log: { debug() {}, info() {}, warn() {}, error: (details, message) => console.error(message, details) },

@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { type PostgresStorageOptions, postgresStorage } from "@weftline/storage-postgres";
+import { postgresStorage } from "@weftline/storage-postgres";
 import type { Storage, TaskStatus } from "weftline";
+import type { Ticks } from "../ticks.js";
 import type { Sabotage } from "./sabotage.js";
 
 /** What every process of one disturbance shares. */
@@ -9,6 +10,10 @@ export interface World {
   readonly schema: string;
   /** Where all logs are. */
   readonly folder: string;
+  /** When `crash-tick` runs. */
+  readonly ticks: Ticks;
+  /** Whether the database tells everybody at once of what there is (NOTIFY). */
+  readonly hints: boolean;
   readonly sabotage?: Sabotage;
 }
 
@@ -30,14 +35,22 @@ export const CLIENTS = "clients.jsonl";
 export const CONFIRMED = "confirmed.jsonl";
 /** Stretches of time in which a host noticed that it stood still. */
 export const STALLS = "stalls.jsonl";
+/** What hosts asked the storage for, and were told. */
+export const TOLD = "told.jsonl";
+/** Stretches of time in which a host was told to block its event loop. */
+export const BLOCKS = "blocks.jsonl";
 
 /** What hosts print, and what the signal that asks for it is. */
 export const STARTED = "started";
 export const PROBED = "probed";
 export const PROBE_SIGNAL = "SIGUSR2";
+/** Blocks the event loop of a host for {@link BLOCK_MS}. */
+export const BLOCK_SIGNAL = "SIGHUP";
+/** Longer than a lease that nobody renews holds, in milliseconds. */
+export const BLOCK_MS = 1.6 * LEASE_MS;
 
-export function storageOf({ connectionString, schema }: World, options: PostgresStorageOptions = {}): Storage {
-  return postgresStorage({ connectionString, schema, ...options });
+export function storageOf({ connectionString, schema, hints }: World): Storage {
+  return postgresStorage({ connectionString, schema, notify: hints });
 }
 
 export function logOf({ folder }: World, name: string): string {

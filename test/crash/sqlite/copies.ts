@@ -46,13 +46,14 @@ export async function storedIn(folder: string): Promise<readonly StoredRun[]> {
 /** Lets `work` read a copy of what is in a folder. @returns `undefined`: there is no database. */
 export async function withCopy<Value>(
   folder: string,
-  work: (storage: Storage) => Promise<Value>,
+  work: (storage: Storage, file: string) => Promise<Value>,
 ): Promise<Value | undefined> {
   if (!existsSync(join(folder, DATABASE))) return undefined;
   const copy = newFolder();
   try {
     copyDatabase(folder, copy);
-    return await withStorage(sqliteStorage({ file: join(copy, DATABASE) }), work);
+    const file = join(copy, DATABASE);
+    return await withStorage(sqliteStorage({ file }), (storage) => work(storage, file));
   } finally {
     removeFolder(copy);
   }

@@ -7,6 +7,8 @@ export interface FailpointDriverOptions {
   readonly checkpointPages: number | undefined;
   /** Called after each transaction that writes, before its failpoint. */
   readonly onCommit?: () => void;
+  /** Says what is run instead of a statement. */
+  readonly rewrite?: (sql: string) => string;
 }
 
 /** Opens databases with a failpoint before and after the COMMIT of each transaction that writes. */
@@ -31,7 +33,7 @@ class FailpointHandle implements SqliteHandle {
   }
 
   prepare(sql: string): SqliteStatement {
-    const statement = this.#handle.prepare(sql);
+    const statement = this.#handle.prepare(this.#options.rewrite?.(sql) ?? sql);
     if (sql === "BEGIN") return this.#around(statement, () => this.#begin(statement, false));
     if (sql === "BEGIN IMMEDIATE") return this.#around(statement, () => this.#begin(statement, true));
     if (sql === "COMMIT") return this.#around(statement, () => this.#commit(statement));

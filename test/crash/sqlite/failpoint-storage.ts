@@ -29,7 +29,7 @@ export interface Call {
 /**
  * A storage with a failpoint before each call that writes, and one after it, before its caller hears of it.
  *
- * @param onCall - Hears of each that was answered, before that second failpoint.
+ * @param onCall - Hears of each that was answered, before that second failpoint and before anything else is called.
  */
 export function failpointStorage(
   storage: Storage,

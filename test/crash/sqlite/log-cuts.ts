@@ -101,7 +101,7 @@ class RecordedRun {
     { sabotage, sample }: Pick<LogCutOptions, "sabotage" | "sample">,
   ): Promise<RecordedRun> {
     const options: HostOptions = {
-      ...{ folder, skewMs: 0, record: { every: sample === undefined ? 1 : 5 } },
+      ...{ folder, skewMs: 0, isFirst: true, isPlain: true, record: { every: sample === undefined ? 1 : 5 } },
       ...(checkpointPages !== undefined && { checkpointPages }),
       ...(sabotage && { sabotage }),
     };
@@ -163,7 +163,10 @@ class RecordedRun {
     try {
       copyDatabase(copy.folder, to, copy.logBytes);
       copyMarkers(this.#folder, to);
-      const options: HostOptions = { folder: to, skewMs: 60_000 + Math.floor(random() * 1_000) };
+      const options: HostOptions = {
+        ...{ folder: to, isFirst: false, isPlain: true },
+        skewMs: 60_000 + Math.floor(random() * 1_000),
+      };
       const ended = await new Program(new URL("./host.js", import.meta.url), options).endedWithin(20_000);
       if (ended?.code !== 0) return [`no engine goes on with a log of ${copy.logBytes} bytes: ${ended?.complaints}`];
       const { result } = JSON.parse(ended.output) as { readonly result: { readonly report: unknown } };

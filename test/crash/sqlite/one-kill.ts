@@ -1,13 +1,17 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ClientCall, Fault, Violation, WitnessLine } from "@weftline/testing";
+import type { ClientCall, Fault, WitnessLine } from "@weftline/testing";
+import type { HostLine } from "../audit/host-log.js";
+import type { Block } from "../blocks.js";
+import type { Judged } from "../judged.js";
 import { changedSince, type Moment, orphans, redeliveries, repeatedEffects } from "../ledger.js";
 import { EXPECTED } from "../pipeline.js";
 import { type Ended, Program } from "../processes.js";
-import type { Stall } from "../stalls.js";
+import { type Stall, watchForStalls } from "../stalls.js";
 import { readLines } from "../witness.js";
 import { newFolder, removeFolder, storedIn, withCopy } from "./copies.js";
 import {
+  BLOCKS,
   CLIENTS,
   type ClientLine,
   CONFIRMED,
@@ -16,15 +20,19 @@ import {
   KILLED_AT,
   LEASE_MS,
   STALLS,
+  TICKS,
+  TOLD,
   WITNESS,
 } from "./host-options.js";
-import { judge } from "./judge.js";
+import { judge, type Logs, type Verdict } from "./judge.js";
 import type { Sabotage } from "./sabotage.js";
 
 export interface KillPlan {
   /** Where the first process is killed, where the one after it is, and so on; one more runs to the end. */
   readonly kills: readonly number[];
   readonly checkpointPages: number | undefined;
+  /** Leases are kept by threads, and each process waits until the lease of the one before it has really run out. */
+  readonly leaseThread: boolean;
   readonly sabotage: Sabotage | undefined;
 }
 
@@ -38,8 +46,10 @@ export interface KillOutcome {
   readonly redeliveries: number;
   readonly witnessLines: number;
   readonly ended: number;
-  /** Numbers of the invariants that the history checker looked at. */
-  readonly checked: readonly number[];
+  readonly judged: Pick<Judged, "checked" | "notChecked">;
+  readonly exercised: Pick<Verdict, "comparisons" | "outlived">;
+  /** Instants of the schedule that were fired. */
+  readonly fired: number;
 }
 
 /** A process that takes so long is stuck, as it takes half a second on a quiet machine. In milliseconds. */
@@ -61,6 +71,7 @@ class Case {
   readonly #problems: string[] = [];
   readonly #killedAt: string[] = [];
   readonly #faults: Fault[] = [];
+  readonly #starved: Omit<Stall, "engine">[] = [];
   #moments: Moment[] = [];
 
   constructor(folder: string, plan: KillPlan) {
@@ -69,14 +80,14 @@ class Case {
   }
 
   async outcome(): Promise<KillOutcome> {
-    await this.#runAll();
+    const unwatch = watchForStalls((stall) => this.#starved.push(stall));
+    await this.#runAll().finally(unwatch);
     const last = this.#moments.at(-1)!;
+    const verdict = await withCopy(this.#folder, (storage, file) => judge(storage, file, this.#logs(last)));
+    this.#found(verdict?.problems ?? ["there is no database to judge"]);
     for (const before of this.#moments.slice(0, -1)) this.#found(changedSince(before, last));
     this.#found(orphans(last.runs));
     this.#found(repeatedEffects(last));
-    const logs = { witness: last.witness, clients: this.#clientCalls(), faults: [...this.#faults, ...this.#stalls()] };
-    const verdict = await withCopy(this.#folder, (storage) => judge(storage, logs));
-    this.#found(verdict?.violations.map(textOf) ?? ["there is no database to judge"]);
     return {
       problems: this.#problems.map((problem) => `killed at ${this.#killedAt.join(", then at ")}: ${problem}`),
       killedAt: this.#killedAt,
@@ -85,7 +96,19 @@ class Case {
       redeliveries: redeliveries(last.witness),
       witnessLines: last.witness.length,
       ended: last.runs.flatMap(({ tasks }) => tasks).filter(({ status }) => status === "succeeded").length,
-      checked: (verdict?.checked ?? []).map(({ invariant }) => invariant),
+      judged: verdict ?? { checked: new Map(), notChecked: new Map() },
+      exercised: verdict ?? { comparisons: 0, outlived: 0 },
+      fired: verdict?.coverage.schedulesFired ?? 0,
+    };
+  }
+
+  #logs({ witness }: Moment): Logs {
+    return {
+      ...{ witness, clients: this.#clientCalls(), faults: [...this.#faults, ...this.#stalls()] },
+      told: readLines<HostLine>(join(this.#folder, TOLD)),
+      blocks: readLines<Block>(join(this.#folder, BLOCKS)),
+      starved: this.#starved,
+      ticksFrom: readLines<number>(join(this.#folder, TICKS))[0] ?? 0,
     };
   }
 
@@ -104,11 +127,16 @@ class Case {
 
   /** @returns `undefined`: it was stuck. */
   async #run(process: number): Promise<Ended | undefined> {
-    const { kills, checkpointPages, sabotage } = this.#plan;
+    const { kills, checkpointPages, sabotage, leaseThread } = this.#plan;
     const killAt = kills[process];
+    const waitMs = process * (LEASE_MS + 100);
+    // A thread has a clock of its own, which nobody can set.
+    if (leaseThread && waitMs > 0) await new Promise((resolve) => setTimeout(resolve, LEASE_MS + 100));
     const options: HostOptions = {
       folder: this.#folder,
-      skewMs: process * (LEASE_MS + 100),
+      isFirst: process === 0,
+      skewMs: leaseThread ? 0 : waitMs,
+      ...(leaseThread && { leaseThread }),
       ...(killAt !== undefined && { killAt }),
       ...(checkpointPages !== undefined && { checkpointPages }),
       ...(sabotage && { sabotage }),
@@ -154,7 +182,7 @@ class Case {
     if (JSON.stringify(result.report) !== JSON.stringify(EXPECTED)) {
       this.#problems.push(`the result is ${JSON.stringify(result.report)} instead of ${JSON.stringify(EXPECTED)}`);
     }
-    const parents = this.#moments.at(-1)!.runs.filter(({ run }) => run.parent === undefined);
+    const parents = this.#moments.at(-1)!.runs.filter(({ run }) => run.key === "only");
     if (parents.length !== 1) this.#problems.push(`there are ${parents.length} runs of one key`);
     for (const { run } of this.#moments.at(-1)!.runs) {
       if (run.status !== "succeeded") this.#problems.push(`run ${run.id} of ${run.pipeline} is ${run.status}`);
@@ -193,8 +221,4 @@ class Case {
   #found(problems: readonly string[]): void {
     this.#problems.push(...problems);
   }
-}
-
-function textOf({ invariant, severity, why, events }: Violation): string {
-  return `invariant ${invariant} (${severity}): ${why} ${JSON.stringify(events)}`;
 }

@@ -7,9 +7,17 @@ import type { CommitOutcome, Flush, Storage } from "weftline";
  * - `drops-outputs`: the last task record of each flush that ends a task is left out.
  * - `forgets-messages`: a message is confirmed, and never kept.
  * - `tears-flushes`: tasks and attempts of a flush are written in two transactions.
+ * - `reuses-epochs`: a run that is claimed keeps the epoch that it had. That is in the SQL: see {@link REUSED_EPOCH}.
+ * - `fires-twice`: an instant of a schedule makes two runs.
  */
-export type Sabotage = "confirms-early" | "drops-outputs" | "forgets-messages" | "tears-flushes";
-export const SABOTAGES: readonly Sabotage[] = ["confirms-early", "drops-outputs", "forgets-messages", "tears-flushes"];
+export const SABOTAGES = [
+  ...(["confirms-early", "drops-outputs", "forgets-messages", "tears-flushes"] as const),
+  ...(["reuses-epochs", "fires-twice"] as const),
+] as const;
+export type Sabotage = (typeof SABOTAGES)[number];
+
+/** What an adapter says to give out an epoch, and what it would say to give out the same one again. */
+export const REUSED_EPOCH = ["epoch = epoch + 1", "epoch = CASE WHEN epoch = 0 THEN 1 ELSE epoch END"] as const;
 
 const NO_CHANGES = {
   run: undefined,
@@ -62,6 +70,15 @@ const FAULTS: Readonly<Record<Sabotage, (storage: Storage) => Partial<Storage>>>
         ...{ attempts, run },
       }));
       return storage.commit({ ...flush, runs: rest });
+    },
+  }),
+  "reuses-epochs": () => ({}),
+  "fires-twice": (storage) => ({
+    async fire(request) {
+      const outcome = await storage.fire(request);
+      const { run } = request;
+      if (outcome === "fired" && run) await storage.createRuns([{ ...run, id: `${run.id}-again` }]);
+      return outcome;
     },
   }),
 };
