@@ -6,11 +6,18 @@ import { LINE_KINDS, LINE_TABLES } from "./lines.js";
 import { dropWaits } from "./signals.js";
 import { moveTags, type TaggedRun } from "./tags.js";
 
+interface Kind {
+  readonly definition: string;
+  readonly pipeline: string;
+}
+
 /** Moves a run to another definition, inside of a write. */
 export function remapRun(connection: Connection, request: RemapRequest): "moved" | "fenced" {
   const owned = ownedRun(connection, request.engineId, request);
   if (owned === undefined) return "fenced";
   const { n: run } = owned;
+  const was = connection.get<Kind>("SELECT definition, pipeline FROM weftline_kinds WHERE n = ?", owned.kind)!;
+  if (was.definition === request.definition) return "moved";
   connection.run(
     "CREATE TEMP TABLE IF NOT EXISTS weftline_moves (was INTEGER PRIMARY KEY, position INTEGER, task TEXT)",
   );
@@ -31,13 +38,12 @@ export function remapRun(connection: Connection, request: RemapRequest): "moved"
   for (const table of ["weftline_tasks", "weftline_attempts"]) movePlaces(connection, table, run);
   moveWaits(connection, run);
   for (const kind of LINE_KINDS) moveLines(connection, LINE_TABLES[kind].name, run);
-  changeKind(connection, owned, request.definition);
+  changeKind(connection, owned, { definition: request.definition, pipeline: was.pipeline });
   return "moved";
 }
 
-function changeKind(connection: Connection, run: TaggedRun, definition: string): void {
-  const was = connection.get("SELECT pipeline FROM weftline_kinds WHERE n = ?", run.kind)!;
-  const kind = kindOf(connection, { definition, pipeline: was.pipeline as string });
+function changeKind(connection: Connection, run: TaggedRun, to: Kind): void {
+  const kind = kindOf(connection, to);
   connection.run("UPDATE weftline_runs SET kind = ? WHERE n = ?", kind, run.n);
   moveTags(connection, run, { kind });
 }

@@ -223,14 +223,17 @@ CREATE FUNCTION {schema}.remap_run_v1(
 ) RETURNS boolean LANGUAGE plpgsql ${SETTINGS_FOR_LISTS} AS $$
 DECLARE
   v_run bigint;
+  v_definition text;
   v_names text[];
 BEGIN
   PERFORM {schema}.check_isolation_v1();
   PERFORM 1 FROM {schema}.engines WHERE id = p_engine FOR KEY SHARE;
   IF NOT FOUND THEN RETURN false; END IF;
-  UPDATE {schema}.runs SET definition = p_definition
-    WHERE id = p_run AND owner = p_engine AND epoch = p_epoch RETURNING number INTO v_run;
+  SELECT number, definition INTO v_run, v_definition FROM {schema}.runs
+    WHERE id = p_run AND owner = p_engine AND epoch = p_epoch FOR NO KEY UPDATE;
   IF NOT FOUND THEN RETURN false; END IF;
+  IF v_definition = p_definition THEN RETURN true; END IF;
+  UPDATE {schema}.runs SET definition = p_definition WHERE number = v_run;
   -- What the tasks were called: lines go by that.
   v_names := ARRAY(
     SELECT (

@@ -139,7 +139,8 @@ export interface Storage {
   commit(flush: Flush, options?: CallOptions): Promise<CommitOutcome>;
   /**
    * Moves a run that the engine owns under the given epoch to another definition: the records, attempts, steps and lines
-   * of each task in `tasks` go to its new place and id, those of all others are deleted. `fenced`: nothing was changed.
+   * of each task in `tasks` go to its new place and id, those of all others are deleted. `fenced`: nothing was changed. A
+   * run that is of this definition already has been moved, and is left as it is.
    */
   remapRun(request: RemapRequest, options?: CallOptions): Promise<"moved" | "fenced">;
 
@@ -370,6 +371,7 @@ export interface ClaimRequest {
 export interface Flush {
   readonly id: string;
   readonly engineId: string;
+  /** Each run once. */
   readonly runs: readonly RunChanges[];
 }
 

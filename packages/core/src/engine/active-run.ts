@@ -153,8 +153,12 @@ export class ActiveRun implements Journaled, Dispatchable, StartsHost, WaitsHost
     return this.#outputs.read(position, 0);
   }
 
-  /** Starts the run, or goes on with it, after the messages that waited for it. */
-  begin(messages: readonly RunMessage[]): void {
+  /**
+   * Starts the run, or goes on with it, after the messages that waited for it.
+   *
+   * @param isDurable - False: some of its state has yet to be written.
+   */
+  begin(messages: readonly RunMessage[], isDurable = true): void {
     const resumed = this.#startedAt !== undefined;
     this.#hasBegun = true;
     if (this.record.crashes >= this.#core.quarantineAfter) return this.#quarantine();
@@ -171,6 +175,7 @@ export class ActiveRun implements Journaled, Dispatchable, StartsHost, WaitsHost
     this.#failFastAgain();
     transition.begin(this.state, this.#effects);
     this.afterTransition();
+    if (!isDurable) return this.#core.journal.mark(this);
     // What a message led to waits for the first flush, as its cause could still be lost. Nothing else here has one.
     const [all, lists] = [ready.splice(0), expand.splice(0)];
     if (caused.size === 0) return this.#starts.start(all, lists);
@@ -242,7 +247,7 @@ export class ActiveRun implements Journaled, Dispatchable, StartsHost, WaitsHost
       this.#starts.expandAround(position, index),
     );
     this.#takeOverSteps(former, refusals);
-    this.begin(messages);
+    this.begin(messages, false);
   }
 
   /** Steps that were on their way to storage are sent once more, but for those that it refuses. */

@@ -1,11 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
+import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import type { CacheOptions } from "../define/options.js";
 import { pipeline } from "../define/pipeline.js";
 import { startedEngine, testEngine } from "../test-support/engines.js";
 import { FaultyStorage, failsBefore } from "../test-support/faulty-storage.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
+import { sharedStorage } from "../test-support/shared-storage.js";
 import { testStorage } from "../test-support/storages.js";
 import type { Engine } from "./engine.js";
 
@@ -171,6 +173,30 @@ describe("cache", () => {
     letGo();
     await settled();
     expect(calls).toEqual([]);
+  });
+
+  it("begins no task whose lease ran out while the cache was slow to answer", async () => {
+    const shared = memoryStorage();
+    const clock = new ManualClock();
+    const faulty = new FaultyStorage(shared);
+    const { work, calls } = report();
+    const options = { pipelines: [work], lease: "10s" } as const;
+    const first = await startedEngine({ ...options, storage: sharedStorage(faulty.storage), clock });
+    const letGo = faulty.hold("getCached");
+    const run = await first.trigger(work, { day: "mon" });
+    await settled();
+    clock.jump(10_000);
+    const second = await startedEngine({
+      ...options,
+      storage: FaultyStorage.sharing(sharedStorage(shared)),
+      clock: new ManualClock(clock.now()),
+    });
+    await settled();
+    expect([await second.runs.get(run.id), calls]).toMatchObject([{ status: "succeeded" }, ["mon"]]);
+    letGo();
+    await settled();
+    await clock.advance(10_000);
+    expect(calls).toEqual(["mon"]);
   });
 
   it("is in storage with the success itself: one that is not durable is not cached", async () => {

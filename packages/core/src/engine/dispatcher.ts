@@ -39,6 +39,8 @@ export class Dispatcher {
   /** Whether anything may start: the engine's lease surely holds. */
   readonly mayStart: () => boolean;
   readonly #lanes = new PriorityQueue<Lane>();
+  /** Of {@link whenMayStart}. */
+  readonly #waiting: (() => void)[] = [];
   #abandoned = 0;
   #isPumping = false;
   #isPausing = false;
@@ -89,7 +91,13 @@ export class Dispatcher {
 
   /** What kept everything from starting is over. */
   goOn(): void {
+    for (const goOn of this.#waiting.splice(0)) goOn();
     this.#pump();
+  }
+
+  /** Settles when something may start; at once, as a rule. */
+  whenMayStart(): Promise<void> {
+    return this.mayStart() ? Promise.resolve() : new Promise((goOn) => void this.#waiting.push(goOn));
   }
 
   /** Starts nothing any more. @returns When no attempt holds a slot, but for those that were abandoned. */

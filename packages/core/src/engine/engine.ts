@@ -105,7 +105,7 @@ export class Engine {
       onStoreClock: (storeNow, at) => this.#lease.sawStoreClock(storeNow, at),
       onGone: (ids) => this.#ends.look(ids),
     });
-    this.#creator = new RunCreator(this.#storage, settings.clock, () => this.#ownership.mayOwnMore());
+    this.#creator = new RunCreator(this.#storage, settings.clock, this.#ownership);
     this.#ends = new RunEnds({
       storage: this.#storage,
       clock: settings.clock,
@@ -387,7 +387,7 @@ export class Engine {
       await this.schedules.register();
       this.#unlisten = await this.#storage.listen?.((hint) => this.#onHint(hint));
       this.#isRunning = true;
-      await this.#ownership.claim();
+      await this.#ownership.claimFirst();
       this.#startRetention();
       await this.#settings.scheduler.start({
         clock: this.#settings.clock,

@@ -3,6 +3,7 @@ import type { RunMessage } from "../contracts/records.js";
 import type { Storage } from "../contracts/storage.js";
 import { memoryStorage } from "../defaults/memory/memory-storage.js";
 import { pipeline } from "../define/pipeline.js";
+import { WeftlineError } from "../errors.js";
 import { RecordingLogger, testEngine } from "../test-support/engines.js";
 import { FaultyStorage, failsBefore, losesReply } from "../test-support/faulty-storage.js";
 import { aborted, gate } from "../test-support/gates.js";
@@ -419,6 +420,48 @@ describe("an answer that was lost", () => {
     expect(await run.result()).toEqual({ value: 42 });
   });
 
+  it("of the first claim, with the lease lost already, keeps no engine from starting", async () => {
+    const faulty = new FaultyStorage(memoryStorage());
+    const clock = new ManualClock();
+    const quick = pipeline("quick", (p) => ({ value: p.task("value", () => 42) }));
+    faulty.once("claimRuns", async () => {
+      throw new WeftlineError("LEASE_LOST", "the engine holds no lease.");
+    });
+    const engine = await started("first", clock, { pipelines: [quick], storage: sharedStorage(faulty.storage) });
+    const run = await engine.trigger(quick);
+    await clock.advance(5_000);
+    expect(await run.result()).toEqual({ value: 42 });
+  });
+
+  it("to who waits for messages is no news to a run that was taken up since", async () => {
+    const faulty = new FaultyStorage(memoryStorage());
+    const clock = new ManualClock();
+    const waits = pipeline("waits", (p) => void p.signal("go"));
+    const engine = await started("first", clock, { pipelines: [waits], storage: sharedStorage(faulty.storage) });
+    const run = await engine.trigger(waits);
+    await settled();
+    const held = gate();
+    const answers: Promise<readonly RunMessage[]>[] = [];
+    // The answer that holds the cancellation comes when the run has been cancelled, and goes on again.
+    faulty.once("receive", async (proceed) => {
+      answers.push(proceed());
+      await held.passed;
+      return answers[0]!;
+    });
+    const cancelled = run.cancel();
+    await settled();
+    const beside = run.signal("unknown").catch(() => undefined); // makes it ask again
+    await clock.advance(POLL_MS * 2);
+    await beside;
+    expect(await run.status()).toBe("cancelled");
+    await engine.runs.resume(run.id);
+    await settled();
+    held.open();
+    await cancelled;
+    await settled();
+    expect(await run.status()).not.toBe("cancelled");
+  });
+
   it("F18 of a look is nothing to worry about: it looks again, for as long as it takes", async () => {
     const faulty = new FaultyStorage(memoryStorage(), ["listen"]);
     const clock = new ManualClock();
@@ -440,6 +483,59 @@ describe("an answer that was lost", () => {
     const { crashes: _, epoch: __, ...record } = (await storage.getRun(runId))!;
     return { ...record, id: "by-another-process", owner: undefined };
   }
+});
+
+describe("a call that storage carries out long after it has failed", () => {
+  const quick = pipeline("quick", (p) => ({ value: p.task("value", () => 42) }));
+
+  it.each(["claimRuns", "createRuns"] as const)(
+    "leaves no run without anybody who goes on with it: %s",
+    async (method) => {
+      const faulty = new FaultyStorage(memoryStorage());
+      const clock = new ManualClock();
+      const storage = sharedStorage(faulty.storage);
+      const engine = await started("first", clock, { pipelines: [quick], storage });
+      const beside = testEngine({ ...PACE, pipelines: [quick], storage, clock }); // is never started
+      const late: (() => Promise<unknown>)[] = [];
+      const off = faulty.on(method as "claimRuns", async (proceed) => {
+        late.push(proceed);
+        throw new Error("connection reset");
+      });
+      const by = method === "claimRuns" ? beside : engine;
+      const triggered = by.trigger(quick).catch(() => undefined);
+      await clock.advance(5_000);
+      off();
+      await triggered;
+      const other = await engine.trigger(quick);
+      await clock.advance(20_000);
+      await late[0]!();
+      await clock.advance(40_000);
+      expect(await other.status()).toBe("succeeded");
+      expect((await engine.runs.list()).items.map(({ status }) => status)).toEqual(["succeeded", "succeeded"]);
+    },
+  );
+
+  it("creates no run again that others have ended and deleted meanwhile", async () => {
+    const faulty = new FaultyStorage(memoryStorage());
+    const storage = sharedStorage(faulty.storage);
+    const clock = new ManualClock();
+    const first = await started("first", clock, { pipelines: [quick], storage });
+    faulty.once("createRuns", losesReply);
+    const triggered = first.trigger(quick).then(
+      () => "created",
+      (error: WeftlineError) => error.code,
+    );
+    await settled();
+    clock.jump(LEASE_MS); // no timer fires, as in a process that stands still
+    const second = await started("second", new ManualClock(clock.now()), { pipelines: [quick], storage });
+    await settled();
+    const [run] = (await second.runs.list()).items;
+    expect(run).toMatchObject({ status: "succeeded" });
+    await second.runs.delete(run!.id);
+    await clock.advance(LEASE_MS);
+    expect(await triggered).toBe("LEASE_LOST");
+    expect((await second.runs.list()).items).toEqual([]);
+  });
 });
 
 describe("storage that confirms nothing", () => {

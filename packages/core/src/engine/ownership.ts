@@ -1,12 +1,14 @@
 import { isRunFinished, type RunMessage, type RunRecord } from "../contracts/records.js";
 import type { ClaimRequest, Look, Storage, StorageHint } from "../contracts/storage.js";
 import { ActiveRun } from "./active-run.js";
+import { Doubt } from "./doubt.js";
 import type { EngineCore } from "./engine-core.js";
 import { everyRecord } from "./paging.js";
 import { ParkedRuns } from "./parked-runs.js";
 import { Probation } from "./probation.js";
 import type { RegisteredPipeline } from "./registry.js";
 import { freshRun, type LoadedRun, loadRun, loadRuns } from "./run-loader.js";
+import { isLeaseLost } from "./storage-errors.js";
 
 const CLAIM_LIMIT = 200;
 /** After storage failed to answer, it is asked again this much later. */
@@ -56,8 +58,12 @@ export class Ownership {
   readonly #retries = new Set<() => void>();
   /** Rises when the lease is lost: what was asked for before concerns runs that are not ours any more. */
   #term = 0;
-  /** A call was not answered that may have given us runs. */
-  #mayOwnMore = false;
+  readonly #doubt = new Doubt();
+  /** How many runs were taken up so far, and which one each was. */
+  #activated = 0;
+  readonly #activations = new WeakMap<ActiveRun, number>();
+  /** While runs of ours are looked for: those that were let go of meanwhile. */
+  #released: Set<string> | undefined;
   #claiming: Promise<void> | undefined;
   #claimAgain = false;
   #clearWake: (() => void) | undefined;
@@ -87,6 +93,16 @@ export class Ownership {
       })
       .then(() => (this.#claimAgain && !this.#isClosed ? this.claim() : undefined));
     return this.#claiming;
+  }
+
+  /** The first claim of an engine. A lease that was lost right away is found out by its renewal, as at any other time. */
+  async claimFirst(): Promise<void> {
+    try {
+      await this.claim();
+    } catch (error) {
+      if (!isLeaseLost(error)) throw error;
+      this.mayOwnMore();
+    }
   }
 
   /**
@@ -120,25 +136,26 @@ export class Ownership {
     this.#activate(entry, record, freshRun(entry.pipeline)).begin([]);
   }
 
-  /** Takes up a run that was claimed as ours by other means. */
-  async adopt(record: RunRecord): Promise<void> {
+  /** Takes up a run that was claimed as ours by other means. @param term - When it was: see {@link own}. */
+  adopt(record: RunRecord, term: number): void {
+    if (!this.#isSure(term)) return this.mayOwnMore();
     this.#claimed.set(record.id, record);
-    await this.#takeUpClaimed();
+    this.#inBackground(this.claim());
   }
 
   /** Runs may be ours without our knowing, as an answer was lost: storage is asked which. */
   mayOwnMore(): void {
-    this.#mayOwnMore = true;
+    this.#doubt.raise(this.#core.clock.now());
     this.#wakeIn(RETRY_MS);
   }
 
   /** The lease had run out: nothing is ours any more. What nobody else has taken is taken up again. */
   lose(): void {
     this.#term++;
-    this.#mayOwnMore = true; // what was taken under the new lease before it was known as such
+    this.#doubt.raise(this.#core.clock.now()); // what was taken under the new lease before it was known as such
     this.#probation.close();
+    const elsewhere = [...this.parked.leaveAll(), ...this.#unparking, ...this.#claimed.keys()];
     this.#claimed.clear();
-    const elsewhere = [...this.parked.leaveAll(), ...this.#unparking];
     this.#unparking.clear();
     for (const run of [...this.active.values()]) run.fenced();
     this.#options.onGone(elsewhere);
@@ -161,10 +178,17 @@ export class Ownership {
     if (topic === "inbox" && ids.some((id) => !this.has(id))) this.#inBackground(this.claim());
   }
 
-  /** Hands the messages of the inbox to the runs they are for. */
+  /**
+   * Hands the messages of the inbox to the runs they are for. One that was taken up since storage was asked has asked
+   * again itself, and the answer may hold what it has long consumed.
+   */
   async deliver(): Promise<void> {
+    const activated = this.#activated;
     const messages = await this.#storage.receive(this.#core.engineId);
-    for (const message of messages) this.active.get(message.runId)?.receive(message);
+    for (const message of messages) {
+      const run = this.active.get(message.runId);
+      if (run !== undefined && this.#activations.get(run)! <= activated) run.receive(message);
+    }
     const woken = messages.filter(({ runId, id }) => this.parked.isNews(runId, id)).map(({ runId }) => runId);
     if (woken.length > 0) await this.#unpark([...new Set(woken)]);
   }
@@ -225,6 +249,7 @@ export class Ownership {
   }
 
   release(run: ActiveRun): void {
+    this.#released?.add(run.id);
     if (this.active.get(run.id) === run) this.active.delete(run.id);
     this.#probation.over(run.id);
   }
@@ -273,7 +298,7 @@ export class Ownership {
   async #claimAll(): Promise<void> {
     while (this.#claimAgain && !this.#isClosed) {
       this.#claimAgain = false;
-      if (this.#mayOwnMore) await this.#findOwned();
+      if (this.#doubt.isDue(this.#core.clock.now())) await this.#findOwned();
       await this.#takeUpClaimed(); // those that an earlier failure left behind
       // While storage confirms nothing, whoever can go on with them may have them.
       const claimed = this.#core.journal.isFailing ? 0 : await this.#claimSome();
@@ -287,7 +312,7 @@ export class Ownership {
     try {
       const claimed = await this.#storage.claimRuns(this.#claimRequest());
       if (!this.#isSure(term)) {
-        this.#mayOwnMore = true;
+        this.#doubt.raise(this.#core.clock.now());
         return claimed.length;
       }
       for (const record of claimed) {
@@ -297,7 +322,7 @@ export class Ownership {
       await this.#takeUpClaimed();
       return claimed.length;
     } catch (error) {
-      this.#mayOwnMore = true;
+      this.#doubt.raise(this.#core.clock.now());
       throw error;
     }
   }
@@ -328,13 +353,19 @@ export class Ownership {
   /** A lost answer must not leave a run with an owner that does not know of it. */
   async #findOwned(): Promise<void> {
     const term = this.#term;
-    const owned = everyRecord((page) => this.#storage.list("runs", { owner: this.#core.engineId }, page));
-    for await (const record of owned) {
-      // Of another version: somebody has claimed that one alone, to end it or to carry it over.
-      if (!this.#entries.has(record.definition) || this.#isTakenUp(record)) continue;
-      if (this.#isSure(term)) this.#claimed.set(record.id, record);
+    const released = new Set<string>();
+    this.#released = released;
+    try {
+      const owned = everyRecord((page) => this.#storage.list("runs", { owner: this.#core.engineId }, page));
+      for await (const record of owned) {
+        // Of another version: somebody has claimed that one alone, to end it or to carry it over.
+        if (!this.#entries.has(record.definition) || this.#isTakenUp(record)) continue;
+        if (this.#isSure(term) && !released.has(record.id)) this.#claimed.set(record.id, record);
+      }
+      if (this.#isSure(term)) this.#doubt.asked(this.#core.clock.now());
+    } finally {
+      this.#released = undefined;
     }
-    if (this.#isSure(term)) this.#mayOwnMore = false;
   }
 
   /**
@@ -396,7 +427,10 @@ export class Ownership {
 
   #activate(entry: RegisteredPipeline, record: RunRecord, loaded: LoadedRun): ActiveRun {
     const run = new ActiveRun(this.#core, entry, record, loaded);
+    const former = this.active.get(record.id);
+    if (former !== undefined && former.record.epoch < record.epoch) former.fenced();
     this.active.set(record.id, run);
+    this.#activations.set(run, ++this.#activated);
     this.parked.leave(record.id);
     return run;
   }
@@ -418,11 +452,13 @@ export class Ownership {
   async #lookAgain(): Promise<void> {
     if (this.#claiming !== undefined) return this.claim();
     const look = await this.#look();
-    if (look?.claimable || this.#claimed.size > 0 || this.#mayOwnMore) await this.claim();
+    const isInDoubt = this.#doubt.isDue(this.#core.clock.now());
+    if (look?.claimable || this.#claimed.size > 0 || isInDoubt) await this.claim();
   }
 
   #armWake(now: number, nextWake: number | undefined): void {
-    const wakes = [nextWake, this.#claimed.size > 0 ? now + RETRY_MS : undefined, this.#nextPoll(now)];
+    const retryAt = this.#claimed.size > 0 ? now + RETRY_MS : undefined;
+    const wakes = [nextWake, retryAt, this.#doubt.nextAt, this.#nextPoll(now)];
     this.#wakeAt(wakes.reduce((a, b) => (a === undefined ? b : b === undefined ? a : Math.min(a, b))));
   }
 

@@ -278,9 +278,10 @@ export class RunAttempts implements AttemptSink {
     const { core, state, timers, recorder } = this.#run;
     const { instance } = attempt;
     const facts = { ...failure, attempts: state.countedAttempts(instance), deadlineAt: timers.deadlineOf(instance) };
-    const retryAt = nextAttemptAt(this.#taskOf(instance).retry, facts, core.clock.now(), core.random());
-    recorder.attempt(attempt, failure.abandoned ? "abandoned" : "failed", failure.error);
-    if (retryAt === undefined) this.#failedForGood(instance, failure.error, attempt);
+    const now = core.clock.now(); // once, so that the pause before the next attempt is what the records say
+    const retryAt = nextAttemptAt(this.#taskOf(instance).retry, facts, now, core.random());
+    recorder.attempt(attempt, failure.abandoned ? "abandoned" : "failed", failure.error, now);
+    if (retryAt === undefined) this.#failedForGood(instance, failure.error, { attempt, now });
     else this.#retryLater(attempt, retryAt, failure.error);
   }
 
@@ -294,11 +295,16 @@ export class RunAttempts implements AttemptSink {
     this.#armRetry(instance, retryAt);
   }
 
-  #failedForGood(instance: number, error: ErrorRecord, attempt?: LiveAttempt): void {
-    const { core, state, effects, recorder, timers } = this.#run;
+  /** @param end - Of the attempt that failed, where one did. */
+  #failedForGood(
+    instance: number,
+    error: ErrorRecord,
+    end?: { readonly attempt: LiveAttempt; readonly now: EpochMs },
+  ): void {
+    const { state, effects, recorder, timers } = this.#run;
     transition.fail(state, instance, effects);
     timers.clear(instance);
-    if (attempt) recorder.finished(attempt, { error }, core.clock.now());
+    if (end) recorder.finished(end.attempt, { error }, end.now);
     else recorder.settled(instance, { error });
     this.#reportFailure(instance);
   }
@@ -432,9 +438,14 @@ export class RunAttempts implements AttemptSink {
     return this.#host.durable(attempt.instance);
   }
 
-  findCached(attempt: LiveAttempt, key: string): Promise<CachedOutput | undefined> {
+  async findCached(attempt: LiveAttempt, key: string): Promise<CachedOutput | undefined> {
     const { core } = this.#run;
-    return core.storage.getCached(this.#cacheKey(attempt, key), core.clock.now());
+    try {
+      return await core.storage.getCached(this.#cacheKey(attempt, key), core.clock.now());
+    } finally {
+      // However long that took: the task's function does not begin unless the run is surely ours.
+      await core.dispatcher.whenMayStart();
+    }
   }
 
   progress(attempt: LiveAttempt, fraction: number, message: string | undefined): void {

@@ -1,12 +1,20 @@
 import type { Clock } from "../clock.js";
 import type { NewRun } from "../contracts/records.js";
 import type { CreateResult, HostTransaction, Storage } from "../contracts/storage.js";
-import { WeftlineError } from "../errors.js";
+import { isDefinite, isLeaseLost } from "./storage-errors.js";
 
 interface Waiting {
   readonly run: NewRun;
   readonly resolve: (result: CreateResult) => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** What it has to know of which runs are the engine's. */
+export interface RunCreatorHost {
+  /** One more with each loss of the lease. */
+  readonly term: number;
+  /** Runs may have been created, as ours, without anybody hearing of it. */
+  mayOwnMore(): void;
 }
 
 /** Pauses before a request whose answer was lost is made again, in milliseconds. */
@@ -19,14 +27,13 @@ const RETRY_PAUSES_MS = [50, 250, 1_000];
 export class RunCreator {
   readonly #storage: Pick<Storage, "createRuns">;
   readonly #clock: Clock;
-  readonly #onUnknown: () => void;
+  readonly #host: RunCreatorHost;
   #waiting: Waiting[] = [];
 
-  /** @param onUnknown - Runs may have been created, as ours, without anybody hearing of it. */
-  constructor(storage: Pick<Storage, "createRuns">, clock: Clock, onUnknown: () => void) {
+  constructor(storage: Pick<Storage, "createRuns">, clock: Clock, host: RunCreatorHost) {
     this.#storage = storage;
     this.#clock = clock;
-    this.#onUnknown = onUnknown;
+    this.#host = host;
   }
 
   create(run: NewRun): Promise<CreateResult> {
@@ -55,17 +62,22 @@ export class RunCreator {
   }
 
   async #ask(runs: readonly NewRun[]): Promise<readonly CreateResult[]> {
+    const { term } = this.#host;
     for (let tries = 0; ; tries++) {
       try {
         return await this.#storage.createRuns(runs);
       } catch (error) {
-        if (isLeaseLost(error)) return this.#storage.createRuns(runs.map((run) => ({ ...run, owner: undefined })));
-        if (isDefinite(error)) throw error;
-        if (tries === RETRY_PAUSES_MS.length) {
-          this.#onUnknown();
+        // Nobody has heard of them yet.
+        if (isLeaseLost(error) && tries === 0) {
+          return this.#storage.createRuns(runs.map((run) => ({ ...run, owner: undefined })));
+        }
+        if (isDefinite(error) && !isLeaseLost(error)) throw error;
+        if (tries < RETRY_PAUSES_MS.length) await this.#pause(RETRY_PAUSES_MS[tries]!);
+        // Of those that an earlier try has made, others may have ended some by now, and deleted them.
+        if (tries === RETRY_PAUSES_MS.length || this.#host.term !== term) {
+          this.#host.mayOwnMore();
           throw error;
         }
-        await this.#pause(RETRY_PAUSES_MS[tries]!);
       }
     }
   }
@@ -73,13 +85,4 @@ export class RunCreator {
   #pause(ms: number): Promise<void> {
     return new Promise((goOn) => void this.#clock.timer(this.#clock.now() + ms, goOn));
   }
-}
-
-function isLeaseLost(error: unknown): boolean {
-  return error instanceof WeftlineError && error.code === "LEASE_LOST";
-}
-
-/** The store has said no: asking again gives the same answer. */
-function isDefinite(error: unknown): boolean {
-  return error instanceof WeftlineError && !error.retryable;
 }

@@ -12,6 +12,7 @@ import type { EngineCore } from "./engine-core.js";
 import type { Ownership } from "./ownership.js";
 import { everyRecord } from "./paging.js";
 import { type RemapOptions, remapTasks } from "./remap.js";
+import { isDefinite } from "./storage-errors.js";
 
 export interface StrayRunsOptions {
   readonly core: EngineCore;
@@ -23,7 +24,7 @@ export interface StrayRunsOptions {
   readonly pipelineOfId: (id: string) => Pipeline | undefined;
 }
 
-/** Between tries whose answers are lost, in milliseconds. */
+/** Between tries that storage did not answer, each twice the one before, in milliseconds. */
 const FIRST_PAUSE_MS = 50;
 const LAST_PAUSE_MS = 2_000;
 
@@ -40,12 +41,35 @@ export class StrayRuns {
   /** Ends a run that was cancelled, with what had not ended of it and the runs it started, when no engine is there that could. */
   async end(runId: string, reason: string | undefined): Promise<void> {
     if (this.#inHand.has(runId)) return;
-    await this.#holding(runId, async () => {
-      const run = await this.#options.storage.getRun(runId);
-      if (run === undefined || !(await this.#isStray(run))) return;
-      const claimed = await this.#options.ownership.claimOne(runId);
-      if (claimed !== undefined) await this.#cancel(claimed, reason);
+    const run = await this.#options.storage.getRun(runId);
+    if (run === undefined || !(await this.#isStray(run))) return;
+    await this.#claimFor(runId, (claimed) => this.#cancel(claimed, reason));
+  }
+
+  /**
+   * Moves a run to the version of its pipeline that this engine has, and takes it up.
+   *
+   * @param resume - Opens the run again in case it has ended.
+   * @returns The pipeline it is a run of now.
+   */
+  async remap(
+    run: Pick<RunRecord, "id" | "pipeline" | "definition">,
+    options: RemapOptions,
+    resume: () => Promise<void>,
+  ): Promise<Pipeline> {
+    if (!this.#options.isRunning()) throw notStarted(run.id);
+    const pipeline = this.#target(run);
+    const tasks = await this.#tasks(run, pipeline, options); // before anything is changed
+    if (this.#inHand.has(run.id)) throw isActive(run.id);
+    await resume();
+    const isOurs = await this.#claimFor(run.id, async (claimed, term) => {
+      // Somebody else may have moved it since.
+      const isAsItWas = claimed.definition === run.definition || claimed.definition === pipeline.hash;
+      const moves = isAsItWas ? tasks : await this.#tasks(claimed, pipeline, options);
+      await this.#move(claimed, term, pipeline, moves);
     });
+    if (!isOurs) throw isActive(run.id);
+    return pipeline;
   }
 
   /** Whether nobody who lives has the version of the run, or it is left to us from an earlier try. */
@@ -55,6 +79,56 @@ export class StrayRuns {
     if (owner !== undefined) return owner === core.engineId && !ownership.has(id);
     const { unadoptable } = await storage.survey({ now: core.clock.now() });
     return unadoptable.some((stray) => stray.definition === definition);
+  }
+
+  /**
+   * Claims a run and does something with it: one command at a time. Once storage was asked for the run it may be ours
+   * whatever it answers, and nobody else could go on with it. So a command that storage fails is told of that, and
+   * still done as soon as storage answers.
+   *
+   * @returns False when the run is somebody else's, or has ended.
+   */
+  async #claimFor(runId: string, command: (claimed: RunRecord, term: number) => Promise<void>): Promise<boolean> {
+    const { ownership } = this.#options;
+    const attempt = async (): Promise<boolean> => {
+      const { term } = ownership;
+      const claimed = await ownership.claimOne(runId);
+      if (claimed !== undefined) await command(claimed, term);
+      return claimed !== undefined;
+    };
+    this.#inHand.add(runId);
+    try {
+      const isOurs = await this.#patiently(attempt);
+      this.#inHand.delete(runId);
+      return isOurs;
+    } catch (error) {
+      if (isDefinite(error)) this.#inHand.delete(runId);
+      else this.#later(runId, attempt);
+      throw error;
+    }
+  }
+
+  async #patiently<Result>(attempt: () => Promise<Result>): Promise<Result> {
+    const { clock } = this.#options.core;
+    for (let delay = FIRST_PAUSE_MS; ; delay *= 2) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (delay > LAST_PAUSE_MS || isDefinite(error)) throw error;
+        await new Promise<void>((goOn) => void clock.timer(clock.now() + delay, goOn));
+      }
+    }
+  }
+
+  #later(runId: string, attempt: () => Promise<boolean>): void {
+    const { core, ownership } = this.#options;
+    core.log.warn({ runId }, "storage did not answer while a run of another version was in hand; trying again");
+    ownership.later(() => {
+      attempt().then(
+        () => this.#inHand.delete(runId),
+        (error: unknown) => (isDefinite(error) ? this.#inHand.delete(runId) : this.#later(runId, attempt)),
+      );
+    });
   }
 
   async #cancel(run: RunRecord, reason: string | undefined): Promise<void> {
@@ -70,16 +144,6 @@ export class StrayRuns {
     }
   }
 
-  /** One command at a time goes on with a run that was claimed for it: nothing else would tell two of them apart. */
-  async #holding<Result>(runId: string, command: () => Promise<Result>): Promise<Result> {
-    this.#inHand.add(runId);
-    try {
-      return await command();
-    } finally {
-      this.#inHand.delete(runId);
-    }
-  }
-
   /** Records that cannot be read must not keep anybody from ending the run. */
   async #cancelledTasks(run: RunRecord, at: number, reason: string): Promise<readonly TaskRecord[]> {
     const { core, storage } = this.#options;
@@ -91,51 +155,12 @@ export class StrayRuns {
     }
   }
 
-  /**
-   * Moves a run to the version of its pipeline that this engine has, and takes it up.
-   *
-   * @param resume - Opens the run again in case it has ended.
-   * @returns The pipeline it is a run of now.
-   */
-  async remap(
-    run: Pick<RunRecord, "id" | "pipeline" | "definition">,
-    options: RemapOptions,
-    resume: () => Promise<void>,
-  ): Promise<Pipeline> {
-    if (!this.#options.isRunning()) throw notStarted(run.id);
-    if (this.#inHand.has(run.id)) throw isActive(run.id);
-    return this.#holding(run.id, async () => {
-      const pipeline = this.#target(run);
-      const tasks = await this.#tasks(run, pipeline, options); // before anything is changed
-      await resume();
-      await this.#move(run.id, pipeline, tasks);
-      return pipeline;
-    });
-  }
-
-  async #move(runId: string, pipeline: Pipeline, tasks: RemapRequest["tasks"]): Promise<void> {
-    const { core, ownership } = this.#options;
-    const claimed = await ownership.claimOne(runId);
-    if (claimed === undefined) throw isActive(runId);
-    const { epoch } = claimed;
+  async #move(run: RunRecord, term: number, pipeline: Pipeline, tasks: RemapRequest["tasks"]): Promise<void> {
+    const { core, storage, ownership } = this.#options;
+    const { id: runId, epoch } = run;
     const request = { engineId: core.engineId, runId, epoch, definition: pipeline.hash, tasks };
-    if ((await this.#remapOnce(request)) === "fenced") throw isActive(runId);
-    await ownership.adopt({ ...claimed, definition: pipeline.hash });
-  }
-
-  /** Moving twice would move what was moved: after a lost answer the run says whether it was. */
-  async #remapOnce(request: RemapRequest): Promise<"moved" | "fenced"> {
-    const { storage, core } = this.#options;
-    for (let delay = FIRST_PAUSE_MS; ; delay *= 2) {
-      try {
-        return await storage.remapRun(request);
-      } catch (error) {
-        if (delay > LAST_PAUSE_MS) throw error;
-        await new Promise<void>((goOn) => void core.clock.timer(core.clock.now() + delay, goOn));
-        const stored = await storage.getRun(request.runId);
-        if (stored?.definition === request.definition) return "moved";
-      }
-    }
+    if ((await storage.remapRun(request)) === "fenced") throw isActive(runId);
+    ownership.adopt({ ...run, definition: pipeline.hash }, term);
   }
 
   #target({ id, pipeline, definition }: Pick<RunRecord, "id" | "pipeline" | "definition">): Pipeline {

@@ -3,8 +3,8 @@ import type { Builder } from "../define/builder.js";
 import { pipeline } from "../define/pipeline.js";
 import { startedEngine, stopNow } from "../test-support/engines.js";
 import { FaultyStorage, losesReply } from "../test-support/faulty-storage.js";
-import { aborted } from "../test-support/gates.js";
-import { settled } from "../test-support/manual-clock.js";
+import { aborted, gate } from "../test-support/gates.js";
+import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
 import { testStorage } from "../test-support/storages.js";
 
@@ -175,21 +175,26 @@ describe("an engine with another version of a pipeline", () => {
     await again.runs.cancel(run.id);
   });
 
-  it("ends such a run when it is cancelled once more, after the answers to the claim were lost, and claims go on", async () => {
+  it("ends such a run as soon as storage answers, and claims others meanwhile", async () => {
+    const clock = new ManualClock();
     const faulty = new FaultyStorage();
-    const old = await startedEngine({ pipelines: [v1], storage: faulty.storage });
-    const run = await old.trigger(v1, undefined, { at: Date.now() + 3_600_000 });
-    const beside = await startedEngine({ pipelines: [v2], storage: faulty.storage });
+    const old = await startedEngine({ pipelines: [v1], storage: faulty.storage, clock });
+    const run = await old.trigger(v1, undefined, { at: clock.now() + 3_600_000 });
+    const beside = await startedEngine({ pipelines: [v2], storage: faulty.storage, clock });
     await old.stop();
-    faulty.once("claimRuns", losesReply, ({ runId }) => runId !== undefined);
-    await expect(beside.runs.cancel(run.id)).rejects.toThrow();
+    const off = faulty.on("claimRuns", (call, { runId }) => (runId === undefined ? call() : losesReply(call)));
+    const cancelled = beside.runs.cancel(run.id).catch((error: Error) => error.message);
+    await clock.advance(5_000);
+    expect(await cancelled).toBe("connection reset");
     expect(await beside.runs.get(run.id)).toMatchObject({ status: "queued" });
     // The lost answer of any other claim makes the engine look for runs that it owns.
     faulty.once("claimRuns", losesReply);
     const other = await beside.trigger(v2);
-    expect(await beside.runs.cancel(run.id)).toBe(true);
+    await clock.advance(5_000);
+    expect(await other.status()).toBe("succeeded");
+    off();
+    await clock.advance(2_000);
     expect(await beside.runs.get(run.id)).toMatchObject({ status: "cancelled" });
-    await other.result();
   });
 
   it("leaves the cancelling to an engine that has the version, where one lives", async () => {
@@ -304,6 +309,32 @@ describe("runs.remap()", () => {
     const active = await third.trigger(waits);
     await settled();
     await expect(beside.runs.remap(active.id, { tasks: { go: null } })).rejects.toMatchObject({ code: "RUN_ACTIVE" });
+  });
+
+  it("leaves the run to hear what it is told, whatever else is claimed meanwhile", async () => {
+    const { storage, id } = await failedRun(failing().v1);
+    const faulty = new FaultyStorage(storage);
+    const waiting = version((p) => {
+      const fetch = p.task("fetch", noted("fetch"));
+      p.signal("go", { after: [fetch] });
+    });
+    const engine = await startedEngine({ pipelines: [waiting], storage: faulty.storage });
+    const read = gate();
+    let reads = 0;
+    faulty.on("loadTasks", async (proceed) => {
+      if (++reads > 1) await read.passed; // the first is for finding out what there is to move
+      return proceed();
+    });
+    const remapped = engine.runs.remap(id, { tasks: { load: null } });
+    await settled();
+    for (const at of [1, 2]) await engine.trigger(waiting, {}, { at: Date.now() + at * 3_600_000 }); // others look as well
+    await settled();
+    read.open();
+    const run = await remapped;
+    await settled();
+    await run.signal("go", 1);
+    await run.result();
+    expect(await run.status()).toBe("succeeded");
   });
 
   it("is made once, when the answer to it is lost", async () => {

@@ -170,8 +170,21 @@ export const remapping: ContractTopic<StorageFixture> = {
         assertEqual(await stored(fixture), expected(moved(kept, "kept", 0)));
         assert.equal(await fixture.storage.getArtifact("run-1", "gone"), undefined);
         await expectHistory(fixture, "run-2", 1);
-        assert.equal(await fixture.storage.remapRun(remap("run-1")), "moved");
+        assert.equal(await fixture.storage.remapRun(remap("run-1", { definition: "definition-3" })), "moved");
         await expectHistory(fixture, "run-1", 0);
+      },
+    },
+    {
+      name: "remapRun() moves a run once, however often it is asked",
+      async check(fixture) {
+        await fixture.owned("run-1");
+        const [a, b] = [everyRecord("a", 0), everyRecord("b", 1)];
+        await fixture.write("run-1", together(a, b));
+        const tasks = [{ from: 0, position: 1, task: "a" }];
+        for (let times = 0; times < 3; times++) {
+          assert.equal(await fixture.storage.remapRun(remap("run-1", { tasks })), "moved");
+        }
+        assertEqual(await stored(fixture), expected(moved(a, "a", 1)));
       },
     },
     {

@@ -55,6 +55,7 @@ export class RunWriter {
   move({ engineId, runId, epoch, definition, tasks }: RemapRequest): "moved" | "fenced" {
     const run = this.#owned(engineId, { runId, epoch });
     if (run === undefined) return "fenced";
+    if (run.record.definition === definition) return "moved";
     const moves = new TaskMoves(tasks);
     run.record = { ...run.record, definition };
     run.move(moves);

@@ -76,6 +76,19 @@ export const REMAPPING_FAULTS: readonly Fault[] = [
     "remapRun() deletes what there is of tasks that are not kept, and nothing of other runs",
   ],
   [
+    "moves a run again that it has moved",
+    (inner) => ({
+      async remapRun(request) {
+        const run = await inner.getRun(request.runId);
+        if (run?.definition !== request.definition) return inner.remapRun(request);
+        const back = request.tasks.map(({ position, task }) => ({ from: position, position, task }));
+        await inner.remapRun({ ...request, definition: "somewhere else" });
+        return inner.remapRun({ ...request, tasks: back });
+      },
+    }),
+    "remapRun() moves a run once, however often it is asked",
+  ],
+  [
     "deletes what is at the same places in other runs",
     afterRemap((inner) => ({
       list: (async (kind, query, page) =>
