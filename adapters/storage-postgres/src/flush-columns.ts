@@ -18,7 +18,6 @@ import { errorText } from "./rows.js";
 import { moreOf, waitKeyOf } from "./task-rows.js";
 
 const NUL = "\0";
-const NONE: readonly string[] = [];
 
 /** The columns of a kind of record, in the order of the function's arguments: what holds them, and what of a record they hold. */
 type Columns<Record> = readonly Column<Record>[];
@@ -181,12 +180,13 @@ export class FlushColumns {
    * @param forget - Earlier flushes that will never be sent again.
    * @param isGoingOn - More of a flush that was begun before in the same transaction.
    */
-  values(forget: readonly string[] = NONE, isGoingOn = false): unknown[] {
-    const { id, engineId } = this.#flush;
+  values(forget: number | undefined, isGoingOn = false): unknown[] {
+    const { id, number, engineId } = this.#flush;
     return [
       engineId,
       isGoingOn ? null : id,
-      forget.length > 0 ? forget : null,
+      number,
+      forget ?? null,
       this.#runs.value,
       this.#epochs.value,
       ...this.#origins.values,

@@ -5,7 +5,7 @@ import { FlushColumns } from "./flush-columns.js";
 import { isLarge, partsOf, refusedTexts, withoutRepeats } from "./flush-parts.js";
 import { WrittenTasks } from "./written-tasks.js";
 
-const ARGUMENTS = 92;
+const ARGUMENTS = 93;
 /** So many confirmed flushes are forgotten at once. */
 const FORGET_AT = 64;
 
@@ -14,8 +14,8 @@ export class Flushes {
   readonly written = new WrittenTasks();
   readonly #connections: Connections;
   readonly #text: string;
-  /** By engine: flushes that were confirmed and are not forgotten yet, the last one at the end. */
-  readonly #confirmed = new Map<string, string[]>();
+  /** By engine: how many flushes were confirmed and are not forgotten yet, and the number of the last. */
+  readonly #confirmed = new Map<string, { readonly count: number; readonly last: number }>();
 
   constructor(connections: Connections) {
     this.#connections = connections;
@@ -49,18 +49,19 @@ export class Flushes {
   }
 
   async #write(flush: Flush): Promise<CommitOutcome> {
-    const confirmed = this.#confirmed.get(flush.engineId) ?? [];
-    const forget = confirmed.length >= FORGET_AT ? confirmed.slice(0, -1) : [];
+    const { count, last } = this.#confirmed.get(flush.engineId) ?? { count: 0, last: 0 };
+    const isForgetting = count >= FORGET_AT;
+    const forget = isForgetting ? last - 1 : undefined;
     const [row] = isLarge(flush)
       ? await this.#writeInParts(flush)
       : await this.#connections.call(this.#statement(flush, forget), "commits");
-    this.#confirmed.set(flush.engineId, [...confirmed.slice(forget.length), flush.id]);
+    this.#confirmed.set(flush.engineId, { count: isForgetting ? 2 : count + 1, last: flush.number });
     const outcome = outcomeOf(row!);
     this.written.confirmed(flush, outcome.fenced);
     return outcome;
   }
 
-  #statement(flush: Flush, forget: readonly string[] = [], isGoingOn = false): Statement {
+  #statement(flush: Flush, forget?: number, isGoingOn = false): Statement {
     return { text: this.#text, values: new FlushColumns(flush, this.written.mayBeThere).values(forget, isGoingOn) };
   }
 
@@ -70,7 +71,7 @@ export class Flushes {
       const [first, ...others] = partsOf(flush);
       const answer = await run(this.#statement(first!));
       if (isKnown(answer[0]!)) return answer;
-      for (const part of others) await run(this.#statement(part, [], true));
+      for (const part of others) await run(this.#statement(part, undefined, true));
       return answer;
     });
   }

@@ -13,7 +13,7 @@ const COMMIT_FOREVER = `
   await storage.createRuns([newRun("run-1", ENGINE)]);
   for (let n = 0; ; n++) {
     const tasks = Array.from({ length: ${TASKS_PER_FLUSH} }, (_, place) => task("run-1", n * ${TASKS_PER_FLUSH} + place));
-    const outcome = await storage.commit({ id: "flush-" + n, engineId: ENGINE, runs: [changes("run-1", 1, { tasks })] });
+    const outcome = await storage.commit({ id: "flush-" + n, number: n, engineId: ENGINE, runs: [changes("run-1", 1, { tasks })] });
     if (outcome.kind !== "ok" || outcome.fenced.length > 0) throw new Error(JSON.stringify(outcome));
     console.log(n);
   }

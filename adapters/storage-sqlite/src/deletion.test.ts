@@ -47,7 +47,12 @@ describe("a run with a long history", () => {
     const file = newFile();
     const storage = await openStorage({ file, durability: "off" });
     await owned(storage, "run-1");
-    await storage.commit({ id: "flush", engineId: ENGINE, runs: [changes("run-1", everything("run-1", 5_000))] });
+    await storage.commit({
+      id: "flush",
+      number: 1,
+      engineId: ENGINE,
+      runs: [changes("run-1", everything("run-1", 5_000))],
+    });
     expect(rowsIn(file)).toMatchObject({ weftline_runs: 1, weftline_tasks: 5_000, weftline_logs: 5_000 });
     let turns = 0;
     const counting = setInterval(() => turns++, 0);
@@ -63,7 +68,7 @@ describe("a run with a long history", () => {
     const storage = await openStorage({ file, durability: "off" });
     await owned(storage, "run-1", "run-2");
     const runs = [changes("run-1", everything("run-1", 5_000)), changes("run-2", everything("run-2", 1))];
-    await storage.commit({ id: "flush", engineId: ENGINE, runs });
+    await storage.commit({ id: "flush", number: 1, engineId: ENGINE, runs });
     const controller = new AbortController();
     const reason = new Error("enough");
     const deleting = storage.deleteRun("run-1", { signal: controller.signal });

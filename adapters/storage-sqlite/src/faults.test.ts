@@ -20,9 +20,11 @@ import {
   taskRecord,
 } from "./test-support/store.js";
 
+let flushes = 0;
+
 function flushOf(id: string, ...positions: number[]) {
   const tasks = positions.map((position) => taskRecord("run-1", position, { output: `j1:"${"x".repeat(1_000)}"` }));
-  return { id, engineId: ENGINE, runs: [changes("run-1", { tasks, run: runState("running") })] };
+  return { id, number: ++flushes, engineId: ENGINE, runs: [changes("run-1", { tasks, run: runState("running") })] };
 }
 
 async function countTasks(storage: Storage): Promise<number> {
@@ -76,7 +78,7 @@ describe("F27 a disk that is full", () => {
     expect(await storage.commit(flushOf("flush-2", 0)), "what still fits is written").toMatchObject({ kind: "ok" });
 
     database!.exec("PRAGMA max_page_count = 1000000");
-    expect(await storage.commit(flushOf("flush-1", ...positions))).toEqual({ kind: "ok", fenced: [] });
+    expect(await storage.commit(flushOf("flush-3", ...positions))).toEqual({ kind: "ok", fenced: [] });
     expect(await countTasks(storage)).toBe(200);
   });
 });
@@ -191,7 +193,7 @@ describe("a value that SQLite does not keep", () => {
     await owned(storage, "run-1");
     const tasks = Array.from({ length: 9 }, (_, position) => taskRecord("run-1", position));
     const bad = taskRecord("run-1", 5, { index: [2], output: "x".repeat(5_000) });
-    const flush = { id: "flush-1", engineId: ENGINE, runs: [changes("run-1", { tasks: [...tasks, bad] })] };
+    const flush = { id: "flush-1", number: 1, engineId: ENGINE, runs: [changes("run-1", { tasks: [...tasks, bad] })] };
     expect(await storage.commit(flush)).toEqual({
       kind: "rejected",
       values: [

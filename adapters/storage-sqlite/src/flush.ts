@@ -57,13 +57,15 @@ async function refusalOf(connection: Connection, workers: Workers, part: Flush):
 }
 
 function writeFlush(connection: Connection, workers: Workers, flush: Flush): CommitOutcome {
-  const { id, engineId, runs } = flush;
+  const { id, number, engineId, runs } = flush;
   const engine = connection.get(
-    `SELECT f.id, f.fenced FROM weftline_engines e LEFT JOIN weftline_flushes f ON f.engine = e.id WHERE e.id = ?`,
+    `SELECT f.id, f.number, f.fenced FROM weftline_engines e LEFT JOIN weftline_flushes f ON f.engine = e.id WHERE e.id = ?`,
     engineId,
   );
-  if (engine === undefined) return { kind: "ok", fenced: runs.map(({ runId }) => runId) };
-  if (engine.id === id) return { kind: "ok", fenced: JSON.parse(engine.fenced as string) };
+  if (engine?.id === id) return { kind: "ok", fenced: JSON.parse(engine.fenced as string) };
+  if (engine === undefined || number < ((engine.number ?? 0) as number)) {
+    return { kind: "ok", fenced: runs.map(({ runId }) => runId) };
+  }
   const fenced: string[] = [];
   for (const changes of runs) {
     const run = ownedRun(connection, engineId, changes);
@@ -71,9 +73,10 @@ function writeFlush(connection: Connection, workers: Workers, flush: Flush): Com
     else writeChanges(connection, workers, run, changes);
   }
   connection.run(
-    "INSERT OR REPLACE INTO weftline_flushes (engine, id, fenced) VALUES (?, ?, ?)",
+    "INSERT OR REPLACE INTO weftline_flushes (engine, id, number, fenced) VALUES (?, ?, ?, ?)",
     engineId,
     id,
+    number,
     JSON.stringify(fenced),
   );
   return { kind: "ok", fenced };

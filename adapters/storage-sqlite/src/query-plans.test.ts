@@ -76,6 +76,7 @@ async function callEverything(storage: Storage): Promise<void> {
   const waiting = { status: "waiting", wait: { kind: "signal", key: "k" }, finishedAt: undefined } as const;
   await storage.commit({
     id: "flush-1",
+    number: 1,
     engineId: ENGINE,
     runs: [
       changes("run-1", {
@@ -95,7 +96,12 @@ async function callEverything(storage: Storage): Promise<void> {
     ],
   });
   const rewritten = taskRecord("run-1", 0, { finishedAt: START + 99 });
-  await storage.commit({ id: "flush-2", engineId: ENGINE, runs: [changes("run-1", { tasks: [rewritten] })] });
+  await storage.commit({
+    id: "flush-2",
+    number: 2,
+    engineId: ENGINE,
+    runs: [changes("run-1", { tasks: [rewritten] })],
+  });
   const cancel = { kind: "cancel", task: undefined, index: [], downstream: false, reason: undefined } as const;
   const messages: RunMessage[] = [
     { id: "m1", runId: "run-1", sentAt: START - 1, ...cancel },

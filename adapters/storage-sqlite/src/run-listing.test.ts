@@ -114,5 +114,8 @@ async function fill(storage: Storage, runs: readonly Generated[]): Promise<void>
     if (end === undefined || results[n]!.kind !== "created") return [];
     return [changes(`run-${n}`, { run: runState(end) })];
   });
-  expect(await storage.commit({ id: "flush", engineId: ENGINE, runs: ended })).toEqual({ kind: "ok", fenced: [] });
+  expect(await storage.commit({ id: "flush", number: 1, engineId: ENGINE, runs: ended })).toEqual({
+    kind: "ok",
+    fenced: [],
+  });
 }

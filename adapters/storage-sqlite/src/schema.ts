@@ -23,6 +23,7 @@ CREATE TABLE weftline_engines (
 CREATE TABLE weftline_flushes (
   engine TEXT PRIMARY KEY,
   id TEXT NOT NULL,
+  number INTEGER NOT NULL,
   fenced TEXT NOT NULL
 ) WITHOUT ROWID;
 

@@ -22,7 +22,7 @@ const WORK = `
     const claimed = await claim(storage, 7);
     if (claimed.length === 0) break;
     const runs = claimed.map(({ id, epoch }) => changes(id, epoch, { run: succeeded(), tasks: [task(id, 0)] }));
-    const outcome = await storage.commit({ id: "flush-" + claimed[0].id, engineId: ENGINE, runs });
+    const outcome = await storage.commit({ id: "flush-" + claimed[0].id, number: 1, engineId: ENGINE, runs });
     if (outcome.kind !== "ok" || outcome.fenced.length > 0) throw new Error(JSON.stringify(outcome));
     for (const { id } of claimed) console.log(id);
   }
@@ -50,6 +50,7 @@ describe("several processes on one file", () => {
     const gaps = watchEventLoop();
     const committing = storage.commit({
       id: "flush-1",
+      number: 1,
       engineId: ENGINE,
       runs: [changes("run-1", { tasks: [taskRecord("run-1", 0)] })],
     });
@@ -69,7 +70,12 @@ describe("several processes on one file", () => {
     await owned(storage, "run-1");
     const other = openRaw(file);
     other.exec("BEGIN IMMEDIATE");
-    const flush = { id: "flush-1", engineId: ENGINE, runs: [changes("run-1", { tasks: [taskRecord("run-1", 0)] })] };
+    const flush = {
+      id: "flush-1",
+      number: 1,
+      engineId: ENGINE,
+      runs: [changes("run-1", { tasks: [taskRecord("run-1", 0)] })],
+    };
     const outcome = await storage.commit(flush);
     expect(outcome).toMatchObject({ kind: "unknown", cause: { code: "STORAGE_TIMEOUT", retryable: true } });
     await expect(storage.createRuns([newRun("run-2")])).rejects.toThrow(/^STORAGE_TIMEOUT: .*busyTimeout/);
@@ -106,12 +112,12 @@ describe("a process that stood still for longer than its lease", () => {
         const storage = await openStorage(args[0]);
         await register(storage, 300);
         await storage.createRuns([newRun("run-1", ENGINE)]);
-        await storage.commit({ id: "flush-1", engineId: ENGINE, runs: [changes("run-1", 1, { run: { ...succeeded(), status: "running" } })] });
+        await storage.commit({ id: "flush-1", number: 1, engineId: ENGINE, runs: [changes("run-1", 1, { run: { ...succeeded(), status: "running" } })] });
         console.log("owns it");
         await sleep(100);
-        const late = await storage.commit({ id: "flush-2", engineId: ENGINE, runs: [changes("run-1", 1, { run: succeeded() })] });
+        const late = await storage.commit({ id: "flush-2", number: 2, engineId: ENGINE, runs: [changes("run-1", 1, { run: succeeded() })] });
         const { lost } = await storage.renewLease({ engineId: ENGINE, leaseMs: 60_000, isNew: false, definitions: DEFINITIONS });
-        const later = await storage.commit({ id: "flush-3", engineId: ENGINE, runs: [changes("run-1", 1, { run: succeeded() })] });
+        const later = await storage.commit({ id: "flush-3", number: 3, engineId: ENGINE, runs: [changes("run-1", 1, { run: succeeded() })] });
         console.log(JSON.stringify([late.fenced, lost, later.fenced]));
         await storage.close();
       `,

@@ -145,7 +145,9 @@ describe("tasks and attempts", () => {
   });
 });
 
+let flushes = 0;
+
 async function commit(storage: Storage, id: string, details: Partial<RunChanges>): Promise<void> {
-  const outcome = await storage.commit({ id, engineId: ENGINE, runs: [changes("run-1", details)] });
+  const outcome = await storage.commit({ id, number: ++flushes, engineId: ENGINE, runs: [changes("run-1", details)] });
   expect(outcome).toEqual({ kind: "ok", fenced: [] });
 }

@@ -38,9 +38,16 @@ export function runOf(number: number, owner: string | undefined): NewRun {
   };
 }
 
-/** The end of runs, each with its only task. */
+let flushes = 0;
+
+/** The end of runs, each with its only task: a flush that is sent after those that were made before it. */
 export function endOf(flushId: string, runs: readonly { readonly number: number; readonly epoch: number }[]): Flush {
-  return { id: flushId, engineId: ENGINE, runs: runs.map(({ number, epoch }) => changesOf(number, epoch)) };
+  return {
+    id: flushId,
+    number: ++flushes,
+    engineId: ENGINE,
+    runs: runs.map(({ number, epoch }) => changesOf(number, epoch)),
+  };
 }
 
 function changesOf(number: number, epoch: number): RunChanges {

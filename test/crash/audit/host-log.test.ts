@@ -40,7 +40,7 @@ it("toldStorage() tells what of a flush was refused, with the flush", async () =
   const values = [{ runId: "r", task: "a", index: [], message: "no" }];
   const refusing = { commit: async () => ({ kind: "rejected", values }) } as Partial<Storage> as Storage;
   const storage = toldStorage(refusing, (line) => lines.push(line));
-  await storage.commit({ id: "f", engineId: "e", runs: [] });
+  await storage.commit({ id: "f", number: 1, engineId: "e", runs: [] });
   expect(ofType(lines, "answered")).toMatchObject([{ outcome: "rejected", rejected: values, whole: [] }]);
 });
 
@@ -61,7 +61,7 @@ it("toldStorage() tells what a new owner reads of a run, and nothing that is rea
   const [loaded] = ofType(lines, "loaded");
   expect(loaded).toMatchObject({ runId: run.id, engine: "second", epoch: claimed!.epoch });
   expect(loaded!.tasks.map(({ task, status }) => `${task} ${status}`)).toEqual(["a succeeded", "nap waiting"]);
-  await storage.commit({ id: "f", engineId: "second", runs: [emptyChanges(run.id, claimed!.epoch)] });
+  await storage.commit({ id: "f", number: 1, engineId: "second", runs: [emptyChanges(run.id, claimed!.epoch)] });
   await storage.loadTasks([run.id], { limit: 1_000 });
   expect(ofType(lines, "loaded")).toHaveLength(1);
   await storage.close();

@@ -90,7 +90,12 @@ export const ADAPTER_ENTRIES: readonly Entry[] = [
       cached: [],
       consumed: [],
     };
-    const flush = { id: "f", engineId: "e", runs: [{ runId: "r", epoch: 1, run: undefined, tasks: [], ...none }] };
+    const flush = {
+      id: "f",
+      number: 1,
+      engineId: "e",
+      runs: [{ runId: "r", epoch: 1, run: undefined, tasks: [], ...none }],
+    };
     await findRejected(flush as Any, async (part) => {
       await probe(part);
       return undefined;

@@ -48,7 +48,7 @@ CREATE TRIGGER keep_attempt AFTER UPDATE ON {schema}.tasks
 -- Elements are read by subscripts: here that costs nothing, as plpgsql takes arrays apart once, while unnest() puts each
 -- array into a table of its own.
 CREATE FUNCTION {schema}.commit_v1(
-  p_engine text, p_flush text, p_forget text[], p_runs text[], p_epochs bigint[],
+  p_engine text, p_flush text, p_number bigint, p_forget bigint, p_runs text[], p_epochs bigint[],
   p_executors text[], p_engines text[],
   s_run integer[], s_status text[], s_started_at bigint[], s_finished_at bigint[], s_deadline_at bigint[],
   s_error text[], s_generation integer[], s_params text[], s_crashes integer[],
@@ -83,12 +83,17 @@ BEGIN
   PERFORM 1 FROM {schema}.engines WHERE id = p_engine FOR KEY SHARE;
   IF NOT FOUND THEN RETURN NULL::text || p_runs; END IF;
   IF p_flush IS NOT NULL THEN
-    INSERT INTO {schema}.flushes (engine, id) VALUES (p_engine, p_flush) ON CONFLICT DO NOTHING;
+    INSERT INTO {schema}.flushes (engine, id, number) VALUES (p_engine, p_flush, p_number) ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
-      RETURN NULL::text || (SELECT fenced FROM {schema}.flushes WHERE engine = p_engine AND id = p_flush);
+      RETURN NULL::text || (SELECT fenced FROM {schema}.flushes WHERE engine = p_engine AND number = p_number);
+    END IF;
+    -- What was forgotten may come once more: there is always a later one left then.
+    IF EXISTS (SELECT 1 FROM {schema}.flushes WHERE engine = p_engine AND number > p_number) THEN
+      DELETE FROM {schema}.flushes WHERE engine = p_engine AND number = p_number;
+      RETURN NULL::text || p_runs;
     END IF;
     IF p_forget IS NOT NULL THEN
-      DELETE FROM {schema}.flushes WHERE engine = p_engine AND id = ANY (p_forget);
+      DELETE FROM {schema}.flushes WHERE engine = p_engine AND number <= p_forget;
     END IF;
   END IF;
 
@@ -100,7 +105,7 @@ BEGIN
   IF 0 = ANY (v_numbers) THEN
     v_fenced := ARRAY(SELECT p_runs[i] FROM generate_subscripts(p_runs, 1) i WHERE v_numbers[i] = 0);
     IF p_flush IS NOT NULL THEN
-      UPDATE {schema}.flushes SET fenced = v_fenced WHERE engine = p_engine AND id = p_flush;
+      UPDATE {schema}.flushes SET fenced = v_fenced WHERE engine = p_engine AND number = p_number;
     END IF;
   END IF;
 

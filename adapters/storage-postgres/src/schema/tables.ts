@@ -21,8 +21,9 @@ CREATE TABLE {schema}.engines (
 CREATE TABLE {schema}.flushes (
   engine text COLLATE "C" NOT NULL,
   id text COLLATE "C" NOT NULL,
+  number bigint NOT NULL,
   fenced text[],
-  PRIMARY KEY (engine, id)
+  PRIMARY KEY (engine, number)
 ) WITH (${BUSY});
 
 CREATE TABLE {schema}.runs (

@@ -120,7 +120,8 @@ export function changes(runId: string, details: Partial<RunChanges> = {}, epoch 
 
 let flushes = 0;
 export function flush(...runs: RunChanges[]): Flush {
-  return { id: `flush-${++flushes}`, engineId: "engine-1", runs };
+  const number = ++flushes;
+  return { id: `flush-${number}`, number, engineId: "engine-1", runs };
 }
 
 export function claimRequest(details: Partial<ClaimRequest> = {}): ClaimRequest {

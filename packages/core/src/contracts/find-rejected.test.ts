@@ -123,6 +123,7 @@ describe("findRejected()", () => {
     const alone = tried.find((part) => part.runs.length === 1 && part.runs[0]!.runId === "r1")!;
     expect(alone).toEqual({
       id: alone.id,
+      number: whole.number,
       engineId: whole.engineId,
       runs: [{ ...whole.runs[1]!, run: undefined, cached: [], consumed: [] }],
     });

@@ -60,12 +60,12 @@ function noLines(): Lines {
 }
 
 /** A flush of these parts alone; those of one run go together. */
-function flushOf({ id, engineId }: Flush, parts: readonly Part[]): Flush {
+function flushOf({ id, number, engineId }: Flush, parts: readonly Part[]): Flush {
   const runs = new Map<string, RunChanges>();
   for (const { runId, changes } of parts) {
     const run = runs.get(runId) ?? { ...changes, ...noLines() };
     runs.set(runId, run);
     for (const kind of KINDS) for (const line of changes[kind]) (run[kind] as unknown[]).push(line);
   }
-  return { id: `${id}/try`, engineId, runs: [...runs.values()] };
+  return { id: `${id}/try`, number, engineId, runs: [...runs.values()] };
 }

@@ -130,8 +130,10 @@ export interface Storage {
   /**
    * One group commit: the changes of many runs, atomically. A run that the engine does not own under the given epoch is
    * left alone and named in `fenced`; the others are written. For an engine without a lease all of them are fenced. The
-   * engine's previous flush id, sent again, changes nothing and gives the answer it gave, `fenced` included. Task,
-   * attempt and step records replace what is stored under their identity, cache entries what is stored under their key.
+   * engine's previous flush id, sent again, changes nothing and gives the answer it gave, `fenced` included. One with a
+   * lower number than the engine's last comes too late, as a request may be carried out long after its connection broke
+   * and others were made: it changes nothing, and all its runs are fenced. Task, attempt and step records replace what is
+   * stored under their identity, cache entries what is stored under their key.
    *
    * A rejected promise counts as `unknown`. `rejected` is for values that this store will never keep; {@link findRejected}
    * helps to tell which they are when a database refuses the whole batch.
@@ -370,6 +372,8 @@ export interface ClaimRequest {
 /** One group commit. */
 export interface Flush {
   readonly id: string;
+  /** Rises with each flush of the engine, from 1; one that is sent again keeps it. */
+  readonly number: number;
   readonly engineId: string;
   /** Each run once. */
   readonly runs: readonly RunChanges[];

@@ -162,7 +162,8 @@ export class Journal {
     const { engineId } = this.#options;
     let open = this.#collect(runs);
     while (open.size > 0 && !this.#halted) {
-      const flush: Flush = { id: `${engineId}/${++this.#flushes}`, engineId, runs: [...open.values()] };
+      const number = ++this.#flushes;
+      const flush: Flush = { id: `${engineId}/${number}`, number, engineId, runs: [...open.values()] };
       const outcome = await this.#send(flush);
       if (outcome === undefined) return;
       if (outcome.kind === "ok") return settle(open, outcome.fenced);

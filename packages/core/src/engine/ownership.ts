@@ -458,7 +458,10 @@ export class Ownership {
 
   #armWake(now: number, nextWake: number | undefined): void {
     const retryAt = this.#claimed.size > 0 ? now + RETRY_MS : undefined;
-    const wakes = [nextWake, retryAt, this.#doubt.nextAt, this.#nextPoll(now)];
+    const { nextAt } = this.#doubt;
+    // One that is due and could not be cleared up now, as the lease is not sure, has to wait a little.
+    const doubtAt = nextAt === undefined ? undefined : Math.max(nextAt, now + RETRY_MS);
+    const wakes = [nextWake, retryAt, doubtAt, this.#nextPoll(now)];
     this.#wakeAt(wakes.reduce((a, b) => (a === undefined ? b : b === undefined ? a : Math.min(a, b))));
   }
 

@@ -45,8 +45,9 @@ async function opened(inner: Storage = memoryStorage()) {
   return { ...recording, told };
 }
 
+let flushes = 0;
 const flush = (id: string, epoch = 1): Flush => ({
-  ...{ id, engineId: "e1" },
+  ...{ id, number: ++flushes, engineId: "e1" },
   runs: [
     {
       ...{ runId: "r1", epoch, run: state("running") as never, tasks: [], attempts: [], logs: [], metrics: [] },

@@ -263,7 +263,7 @@ export const capabilities: ContractTopic<StorageFixture> = {
           ["engine-2", "engine-2", "engine-2"],
         );
         const late = mine.map(({ id, epoch }) => changes(id, epoch, { run: ended("failed") }));
-        const outcome = await fixture.storage.commit({ id: "late", engineId: "engine-1", runs: late });
+        const outcome = await fixture.storage.commit(flush("late", "engine-1", ...late));
         assertEqual(outcome, { kind: "ok", fenced: idsOf(mine) });
       },
     },

@@ -173,6 +173,23 @@ export const commits: ContractTopic<StorageFixture> = {
       },
     },
     {
+      name: "commit() carried out after later ones changes nothing, however many there were",
+      async check(fixture) {
+        await fixture.owned("run-1");
+        const early = [1, 2].map((attempts) =>
+          flush("early" + attempts, "engine-1", changes("run-1", 1, { tasks: [taskRecord("run-1", 0, { attempts })] })),
+        );
+        for (const sent of early) await fixture.storage.commit(sent);
+        for (let n = 0; n < 100; n++) await fixture.write("run-1", { tasks: [taskRecord("run-1", 1)] });
+        for (const late of early) {
+          assertEqual((await fixture.storage.commit(late)).kind, "ok");
+          assert.equal((await fixture.all("tasks", { runId: "run-1", task: "task-0" }))[0]!.attempts, 2);
+        }
+        await fixture.write("run-1", { tasks: [taskRecord("run-1", 0, { attempts: 3 })] });
+        assert.equal((await fixture.all("tasks", { runId: "run-1", task: "task-0" }))[0]!.attempts, 3);
+      },
+    },
+    {
       name: "commit() sent again does not fence the run that it ended",
       async check(fixture) {
         await fixture.owned("run-1");

@@ -303,8 +303,11 @@ export function oneOfEach(runId: string): Partial<RunChanges> {
   };
 }
 
+let flushes = 0;
+
+/** The next flush: of one engine, each is to be sent before those that were made after it. */
 export function flush(id: string, engineId: string, ...runs: RunChanges[]): Flush {
-  return { id, engineId, runs };
+  return { id, number: ++flushes, engineId, runs };
 }
 
 /** Texts that stores have been seen to damage. */

@@ -124,14 +124,16 @@ class MemoryStorage implements Storage {
   async commit(flush: Flush): Promise<CommitOutcome> {
     this.#now();
     const engine = this.#ownership.get(flush.engineId);
-    if (engine === undefined) return { kind: "ok", fenced: flush.runs.map((run) => run.runId) };
-    if (engine.lastFlush?.id === flush.id) return engine.lastFlush.outcome;
+    if (engine?.lastFlush?.id === flush.id) return engine.lastFlush.outcome;
+    if (engine === undefined || flush.number < (engine.lastFlush?.number ?? 0)) {
+      return { kind: "ok", fenced: flush.runs.map((run) => run.runId) };
+    }
     const fenced: string[] = [];
     for (const changes of flush.runs) {
       if (this.#writer.write(flush.engineId, changes) === "fenced") fenced.push(changes.runId);
     }
     const outcome: CommitOutcome = { kind: "ok", fenced };
-    engine.lastFlush = { id: flush.id, outcome };
+    engine.lastFlush = { id: flush.id, number: flush.number, outcome };
     return outcome;
   }
 

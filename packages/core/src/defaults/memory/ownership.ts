@@ -10,7 +10,7 @@ export interface EngineEntry {
   definitions: readonly string[];
   readonly owned: Set<RunStore>;
   /** The last commit and its answer, for one that is sent again. */
-  lastFlush: { readonly id: string; readonly outcome: CommitOutcome } | undefined;
+  lastFlush: { readonly id: string; readonly number: number; readonly outcome: CommitOutcome } | undefined;
 }
 
 /** Which engine owns which unfinished run, and which runs are free to be claimed. */

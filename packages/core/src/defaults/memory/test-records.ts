@@ -107,7 +107,8 @@ export function ended(status: RunStatus, finishedAt = 5): Pick<RunChanges, "run"
 }
 
 export function flush(engineId: string, ...runs: RunChanges[]): Flush {
-  return { id: `flush-${++serial}`, engineId, runs };
+  const number = ++serial;
+  return { id: `flush-${number}`, number, engineId, runs };
 }
 
 type MessageOf<Kind> = Extract<RunMessage, { readonly kind: Kind }>;

@@ -12,6 +12,19 @@ export const COMMIT_FAULTS: readonly Fault[] = [
     "commit() of a flush id seen before changes nothing and answers ok again",
   ],
   [
+    "remembers the last flush alone, and takes one from before for new",
+    (inner) => {
+      let last = 0;
+      return {
+        commit(flush) {
+          if (flush.number >= last) last = flush.number;
+          return inner.commit({ ...flush, number: last });
+        },
+      };
+    },
+    "commit() carried out after later ones changes nothing, however many there were",
+  ],
+  [
     "remembers a flush id only after it has written the flush",
     (inner) => {
       const seen = new Set<string>();
