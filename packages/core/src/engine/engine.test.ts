@@ -678,6 +678,30 @@ describe("trigger()", () => {
     expect((await engine.runs.list()).items).toHaveLength(2);
   });
 
+  it("leaves a run to the engine that has claimed it while its own answer was lost", async () => {
+    let ran = 0;
+    const shared = testStorage();
+    const faulty = new FaultyStorage(shared);
+    // Limited in number, so that it is anybody's.
+    const finish = gate<void>();
+    const work = pipeline("work", { maxActiveRuns: 1 }, (p) => {
+      const value = p.task("value", async () => {
+        ran++;
+        await finish.passed;
+        return ran;
+      });
+      return { value };
+    });
+    const engine = await startedEngine({ pipelines: [work], storage: faulty.storage });
+    await startedEngine({ pipelines: [work], storage: FaultyStorage.sharing(shared) });
+    faulty.on("claimRuns", async () => []);
+    faulty.once("createRuns", losesReply);
+    const run = await engine.trigger(work);
+    await settled();
+    finish.open();
+    expect(await run.result()).toEqual({ value: 1 });
+  });
+
   it("leaves no run without anybody who knows of it when every answer is lost", async () => {
     const faulty = new FaultyStorage();
     const clock = new ManualClock();

@@ -264,9 +264,10 @@ export class Engine {
   }
 
   #created(run: RunRecord, term: number): void {
-    if (run.owner !== undefined) this.#ownership.own(run, term);
+    // Whoever asked twice finds a run that others may have claimed meanwhile.
+    if (run.owner === this.id && run.epoch === 1) this.#ownership.own(run, term);
     // Storage may be one that gives no hints.
-    else if (this.#isRunning) this.#ownership.onHint({ topic: "runs", ids: [run.id] });
+    else if (run.owner === undefined && this.#isRunning) this.#ownership.onHint({ topic: "runs", ids: [run.id] });
   }
 
   #makeLease(): EngineLease {
@@ -323,9 +324,7 @@ export class Engine {
           this.#created(result.run, term);
       },
       adopt: (run) => {
-        const isOurs = run.owner === this.id && run.epoch === 1;
-        if (run.owner === undefined || (isOurs && !this.#ownership.has(run.id)))
-          this.#created(run, this.#ownership.term);
+        if (!this.#ownership.has(run.id)) this.#created(run, this.#ownership.term);
       },
       endOf: (id) => this.#endOf(id),
       resultOf: async (end, pipeline) => encode(await readResult(this.#storage, end, pipeline), "output", limits),
