@@ -1,6 +1,7 @@
 import { isRunFinished, type RunMessage, type RunRecord } from "../contracts/records.js";
 import type { ClaimRequest, Look, Storage, StorageHint } from "../contracts/storage.js";
 import { ActiveRun } from "./active-run.js";
+import { CLAIM_LIMIT, claimRequest } from "./claim-request.js";
 import { Doubt } from "./doubt.js";
 import type { EngineCore } from "./engine-core.js";
 import { everyRecord } from "./paging.js";
@@ -9,8 +10,8 @@ import { Probation } from "./probation.js";
 import type { RegisteredPipeline } from "./registry.js";
 import { freshRun, type LoadedRun, loadRun, loadRuns } from "./run-loader.js";
 import { isLeaseLost } from "./storage-errors.js";
+import { WakeUp } from "./wake-up.js";
 
-const CLAIM_LIMIT = 200;
 /** After storage failed to answer, it is asked again this much later. */
 const RETRY_MS = 1_000;
 /** Engines that look at the same storage drift apart: each waits up to this part of its poll longer, by chance. */
@@ -59,6 +60,7 @@ export class Ownership {
   /** Rises when the lease is lost: what was asked for before concerns runs that are not ours any more. */
   #term = 0;
   readonly #doubt = new Doubt();
+  readonly #wakeUp: WakeUp;
   /** How many runs were taken up so far, and which one each was. */
   #activated = 0;
   readonly #activations = new WeakMap<ActiveRun, number>();
@@ -66,7 +68,6 @@ export class Ownership {
   #released: Set<string> | undefined;
   #claiming: Promise<void> | undefined;
   #claimAgain = false;
-  #clearWake: (() => void) | undefined;
   #isClosed = false;
 
   constructor(options: OwnershipOptions) {
@@ -76,6 +77,7 @@ export class Ownership {
     this.#entries = options.entries;
     const { clock, quarantineAfter } = options.core;
     this.parked = new ParkedRuns(clock, (ids) => this.#inBackground(this.#unpark(ids)));
+    this.#wakeUp = new WakeUp(clock, () => this.#inBackground(this.#lookAgain()));
     this.#probation = new Probation(clock, quarantineAfter, () => this.#inBackground(this.claim()));
   }
 
@@ -111,7 +113,7 @@ export class Ownership {
    * @returns Nothing when somebody else owns it, or it has ended.
    */
   async claimOne(runId: string): Promise<RunRecord | undefined> {
-    const [claimed] = await this.#storage.claimRuns({ ...this.#claimRequest(), runId, limit: 1, suspects: 1 });
+    const [claimed] = await this.#storage.claimRuns({ ...this.#request, runId, limit: 1, suspects: 1 });
     if (claimed !== undefined) return claimed;
     // An earlier claim may have been done although its answer was lost.
     const record = await this.#storage.getRun(runId);
@@ -146,7 +148,7 @@ export class Ownership {
   /** Runs may be ours without our knowing, as an answer was lost: storage is asked which. */
   mayOwnMore(): void {
     this.#doubt.raise(this.#core.clock.now());
-    this.#wakeIn(RETRY_MS);
+    this.#wakeUp.in(RETRY_MS);
   }
 
   /** The lease had run out: nothing is ours any more. What nobody else has taken is taken up again. */
@@ -275,9 +277,8 @@ export class Ownership {
     for (const clear of this.#retries) clear();
     this.parked.close();
     this.#probation.close();
-    this.#clearWake?.();
+    this.#wakeUp.close();
     await this.#claiming?.catch(() => undefined);
-    this.#clearWake?.();
     this.#probation.close();
   }
 
@@ -310,7 +311,7 @@ export class Ownership {
   async #claimSome(): Promise<number> {
     const term = this.#term;
     try {
-      const claimed = await this.#storage.claimRuns(this.#claimRequest());
+      const claimed = await this.#storage.claimRuns(this.#request);
       if (!this.#isSure(term)) {
         this.#doubt.raise(this.#core.clock.now());
         return claimed.length;
@@ -327,27 +328,8 @@ export class Ownership {
     }
   }
 
-  #claimRequest(): ClaimRequest {
-    const { engineId, clock } = this.#core;
-    const { suspectFrom, room } = this.#probation;
-    return {
-      engineId,
-      definitions: [...this.#entries.keys()],
-      maxActiveRuns: this.#maxActiveRuns(),
-      limit: CLAIM_LIMIT,
-      suspectFrom,
-      suspects: room,
-      now: clock.now(),
-    };
-  }
-
-  #maxActiveRuns(): Readonly<Record<string, number>> {
-    const limits: [string, number][] = [];
-    for (const { pipeline } of this.#entries.values()) {
-      const { maxActiveRuns } = pipeline.settings;
-      if (maxActiveRuns !== undefined) limits.push([pipeline.id, maxActiveRuns]);
-    }
-    return Object.fromEntries(limits);
+  get #request(): ClaimRequest {
+    return claimRequest(this.#core, this.#entries, this.#probation);
   }
 
   /** A lost answer must not leave a run with an owner that does not know of it. */
@@ -461,8 +443,7 @@ export class Ownership {
     const { nextAt } = this.#doubt;
     // One that is due and could not be cleared up now, as the lease is not sure, has to wait a little.
     const doubtAt = nextAt === undefined ? undefined : Math.max(nextAt, now + RETRY_MS);
-    const wakes = [nextWake, retryAt, doubtAt, this.#nextPoll(now)];
-    this.#wakeAt(wakes.reduce((a, b) => (a === undefined ? b : b === undefined ? a : Math.min(a, b))));
+    this.#wakeUp.at(nextWake, retryAt, doubtAt, this.#nextPoll(now));
   }
 
   /** Where others may change what is stored, hints are not enough. */
@@ -471,22 +452,12 @@ export class Ownership {
     return now + this.#options.pollMs * (1 + POLL_JITTER * this.#core.random());
   }
 
-  #wakeIn(ms: number): void {
-    this.#wakeAt(this.#core.clock.now() + ms);
-  }
-
-  #wakeAt(at: number | undefined): void {
-    this.#clearWake?.();
-    if (at === undefined || this.#isClosed) return;
-    this.#clearWake = this.#core.clock.timer(at, () => this.#inBackground(this.#lookAgain()));
-  }
-
   /** Storage may fail at any time: what was asked for in the background is asked for again. */
   #inBackground(work: Promise<void>): void {
     work.catch((error: unknown) => {
       if (this.#isClosed) return;
       this.#core.log.warn({ error }, "storage did not answer; asking again");
-      this.#wakeIn(RETRY_MS);
+      this.#wakeUp.in(RETRY_MS);
     });
   }
 }
