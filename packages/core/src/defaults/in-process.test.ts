@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { type Clock, systemClock } from "../clock.js";
 import type { ExecutorHost, TaskJob } from "../contracts/executor.js";
 import { pipeline } from "../define/pipeline.js";
 import * as abortReasons from "../engine/abort-reasons.js";
@@ -12,12 +13,15 @@ import { inProcess } from "./in-process.js";
 /** Takes whatever an attempt says and does nothing with it. */
 const quiet = new Proxy({}, { get: () => () => {} }) as AttemptSink;
 
-async function started() {
+async function started<Time extends Clock = ManualClock>(clock: Time = new ManualClock() as unknown as Time) {
   const ends = gate();
-  const clock = new ManualClock();
   const work = pipeline("work", (p) => {
     p.task("quick", () => 1);
     p.task("deaf", () => ends.passed);
+    p.task("looks", async ({ signal }) => {
+      await new Promise((goOn) => setImmediate(goOn));
+      signal.throwIfAborted();
+    });
     p.task(
       "hears",
       ({ signal }) =>
@@ -80,6 +84,14 @@ describe("inProcess()", () => {
     expect(await outcome).toMatchObject({ kind: "failed", error: { code: "RUN_CANCELLED" } });
     await settled();
     expect(clock.pendingTimers).toBe(0);
+  });
+
+  it("gives code a turn to hear of it where the event loop stood still for all of the grace", async () => {
+    const { execute } = await started(systemClock);
+    const { outcome, stop } = execute("looks", { graceMs: 1 });
+    stop();
+    for (const until = performance.now() + 20; performance.now() < until; );
+    expect(await outcome).toMatchObject({ kind: "failed", error: { code: "RUN_CANCELLED" } });
   });
 
   it("F119 gives code up that does not, after its grace, and tells when it has ended", async () => {

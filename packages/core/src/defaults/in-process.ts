@@ -65,7 +65,8 @@ class InProcessExecutor implements Executor {
     const ended = finished.then(() => undefined);
     const clear = clock.timer(clock.now() + job.graceMs, () => {
       this.#graceTimers.delete(clear);
-      resolve({ kind: "abandoned", ended });
+      // Where the event loop stood still for all of the grace, the code has had no turn in which to hear of it.
+      clock.afterTurn(() => resolve({ kind: "abandoned", ended }));
     });
     this.#graceTimers.add(clear);
     void ended.then(() => {
