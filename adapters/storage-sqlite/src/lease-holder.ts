@@ -82,7 +82,7 @@ const hereClock = {
   },
 };
 
-/** A lease that a thread renews. */
+/** A lease that a thread renews; until it has begun, and when it fails, this one. */
 class ThreadHolder implements LeaseHolder {
   readonly #leaseMs: number;
   readonly #board: LeaseBoard;
@@ -90,8 +90,7 @@ class ThreadHolder implements LeaseHolder {
   readonly #worker: Worker;
   readonly #ended: Promise<void>;
   #isStopped = false;
-  /** Takes over when the thread fails. */
-  #successor: LeaseHolder | undefined;
+  #here: LeaseHolder | undefined;
 
   constructor(
     settings: Settings,
@@ -107,16 +106,25 @@ class ThreadHolder implements LeaseHolder {
     const workerData: LeaseThreadData = { settings, request, board: board.buffer, sentAt };
     // Without the options of the process: what it evaluates or preloads is not the thread's.
     this.#worker = new Worker(threadFile()!, { workerData, name: "weftline-lease", execArgv: [] });
-    this.#worker.on("message", (sent: SentRenewal) => {
-      if (!this.#isStopped) onRenewal(fromSent(sent));
+    // To load what it needs may take a thread as long as a short lease holds.
+    this.#here = renewHere();
+    this.#worker.on("message", (made: SentRenewal) => {
+      if (this.#isStopped) return;
+      if (made.kind !== "failed") this.#endHere();
+      onRenewal(fromSent(made));
     });
     this.#ended = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
     this.#worker.on("error", (error) => {
       if (this.#isStopped) return;
       onRenewal({ kind: "failed", error });
-      this.#successor = renewHere();
+      this.#here ??= renewHere();
     });
     this.#worker.unref();
+  }
+
+  #endHere(): void {
+    void this.#here?.stop();
+    this.#here = undefined;
   }
 
   remainingMs(): number {
@@ -128,10 +136,10 @@ class ThreadHolder implements LeaseHolder {
   }
 
   async stop(): Promise<void> {
-    if (this.#isStopped) return;
+    if (this.#isStopped) return this.#ended;
     this.#isStopped = true;
     clearInterval(this.#beat);
-    if (this.#successor !== undefined) return this.#successor.stop();
+    await this.#here?.stop();
     this.#worker.ref();
     this.#worker.postMessage(STOP);
     await this.#ended;
