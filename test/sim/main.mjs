@@ -14,7 +14,8 @@ process.exitCode = options.mutations ? await runMutations() : await runSeeds();
 async function runSeeds() {
   const isSqlite = options.storage === "sqlite";
   const simulator = await load("simulator", isSqlite ? SQLITE_CLOCK : {});
-  const settings = isSqlite ? { storage: openSqlite(simulator) } : {};
+  const edition = options.edition === undefined ? {} : { edition: options.edition };
+  const settings = { ...edition, ...(isSqlite && { storage: openSqlite(simulator) }) };
   if (options.seed !== undefined) return playAlone(simulator, settings);
   const startedAt = performance.now();
   const isOver = (played) => {

@@ -102,6 +102,94 @@ export const MUTATIONS = [
       ],
     },
   },
+  { name: "attempts-stay", what: "a run is deleted without its attempts" },
+  { name: "gone-unheard", what: "nobody who waits for a run is told that it was deleted" },
+  {
+    name: "children-first",
+    what: "old runs are deleted while their parents go on",
+    source: {
+      "packages/core/src/defaults/memory/run-index.ts": [["test(run.record) && this.#isLast(run)", "test(run.record)"]],
+    },
+  },
+  { name: "cache-for-ever", what: "a cached output is taken although it has expired" },
+  {
+    name: "cache-of-the-fenced",
+    what: "what a former owner made is kept for others",
+    source: {
+      "packages/core/src/defaults/memory/run-writer.ts": [
+        [
+          '    const run = this.#owned(engineId, changes);\n    if (run === undefined) return "fenced";\n    run.write(changes);\n    for (const entry of changes.cached) this.#parts.cache(entry);',
+          '    for (const entry of changes.cached) this.#parts.cache(entry);\n    const run = this.#owned(engineId, changes);\n    if (run === undefined) return "fenced";\n    run.write(changes);',
+        ],
+      ],
+    },
+  },
+  {
+    name: "one-cache-key",
+    what: "equal work of all tasks of a pipeline has one key",
+    source: {
+      "packages/core/src/execute/run-attempt.ts": [
+        [
+          "const cacheKey = fingerprint(await cache.key(context));",
+          "const cacheKey = fingerprint(void (await cache.key(context)));",
+        ],
+      ],
+    },
+  },
+  {
+    name: "outputs-left-behind",
+    what: "a run is carried over without what its tasks have put out",
+    source: {
+      "packages/core/src/defaults/memory/run-store.ts": [
+        [
+          "const tasks = this.history.everyTask().flatMap((record) => moves.of(record) ?? []);",
+          "const tasks = this.history.everyTask().flatMap((record) => moves.of({ ...record, output: undefined }) ?? []);",
+        ],
+      ],
+    },
+  },
+  {
+    name: "wrong-places",
+    what: "a run is carried over with its tasks in their former places",
+    source: {
+      "packages/core/src/engine/remap.ts": [
+        [
+          "kept.push({ from, position: target!.position, task: name });",
+          "kept.push({ from, position: from, task: name });",
+        ],
+      ],
+    },
+  },
+  {
+    name: "no-limit",
+    what: "runs are claimed however many of their pipeline are under way",
+    source: {
+      "packages/core/src/defaults/memory/ownership.ts": [
+        ["const hasRoom = (this.#active.get(pipeline) ?? 0) < max;", "const hasRoom = max > 0;"],
+      ],
+    },
+  },
+  {
+    name: "late-flush-counts",
+    what: "a flush that comes after a later one is written over it",
+    source: {
+      "packages/core/src/defaults/memory/memory-storage.ts": [
+        [
+          "if (engine === undefined || flush.number < (engine.lastFlush?.number ?? 0)) {",
+          "if (engine === undefined) {",
+        ],
+      ],
+    },
+  },
+  {
+    name: "moved-twice",
+    what: "a run is carried over once more when the same is asked for late",
+    source: {
+      "packages/core/src/defaults/memory/run-writer.ts": [
+        ['    if (run.record.definition === definition) return "moved";\n', ""],
+      ],
+    },
+  },
 ];
 
 const MAX_SEEDS = 2_000;

@@ -4,7 +4,10 @@ import { bundle, type Replacements } from "./bundle.mjs";
 import { findMutation, MUTATIONS, type Simulator } from "./mutations.mjs";
 
 /** Of those that are found late, `npm run sim -- --mutations` speaks. */
-const SOON = ["no-fence", "renewal-without-cas", "publish-before-flush", "join-counted-twice", "uncounted-takeover"];
+const SOON = [
+  ...["no-fence", "renewal-without-cas", "publish-before-flush", "join-counted-twice", "uncounted-takeover"],
+  ...["attempts-stay", "outputs-left-behind", "wrong-places", "late-flush-counts"],
+];
 const MAX_SEEDS = 25;
 
 async function load(name: string, source?: Replacements): Promise<Simulator> {

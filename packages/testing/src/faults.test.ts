@@ -12,7 +12,14 @@ async function setup(faults: Partial<StorageFaults>, latencyMs = 0) {
   await inner.open({ log: console, now: clock.now });
   const seen: string[] = [];
   const faulty = faultyStorage(inner, {
-    ...{ random: seededRandom(1), clock, latencyMs, slowMs: [500, 500], stuckMs: [30_000, 30_000] },
+    ...{
+      random: seededRandom(1),
+      clock,
+      latencyMs,
+      slowMs: [500, 500],
+      stuckMs: [30_000, 30_000],
+      lateMs: [3_000, 3_000],
+    },
     faults: () => ({ ...NO_FAULTS, ...faults }),
     onFault: (kind, method, lastsMs) => void seen.push(`${kind} ${method} ${lastsMs}`),
   });
@@ -73,6 +80,24 @@ describe("faultyStorage()", () => {
     const { engines } = await inner.survey({ now: clock.now() });
     expect(engines.length).toBeGreaterThan(5);
     expect(engines.length).toBeLessThan(35);
+  });
+
+  it("does what was asked for after it was reported as failed", async () => {
+    const { clock, storage, engines, seen } = await setup({ late: 1 });
+    const call = storage.renewLease(LEASE).catch((error: Error) => error.message);
+    await clock.advance(0);
+    expect([await call, await engines()]).toEqual(["connection reset", 0]);
+    await clock.advance(2_999);
+    expect(await engines()).toBe(0);
+    await clock.advance(1);
+    expect(await engines()).toBe(1);
+    expect(seen).toEqual(["late renewLease 3000"]);
+  });
+
+  it("is late with nothing that only reads", async () => {
+    const { clock, storage, seen } = await setup({ late: 1 });
+    expect(await answered(clock, storage.getRun("none"))).toBe("ok after 0 ms");
+    expect(seen).toEqual([]);
   });
 
   it("loses hints", async () => {

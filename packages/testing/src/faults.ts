@@ -12,10 +12,21 @@ export interface StorageFaults {
   readonly stuck: number;
   /** Of hints: they never arrive. */
   readonly lostHint: number;
+  /**
+   * Of calls that change something: it is reported as failed, and done some time after that, between whatever comes
+   * next. A request that is on its way when its connection is cut, or its caller gives up, can do so. Default: 0.
+   */
+  readonly late?: number;
 }
 
-export type StorageFaultKind = "slow" | "error" | "lostReply" | "stuck";
-type Method = Exclude<keyof Storage, "supports" | "schema">;
+export type StorageFaultKind = "slow" | "error" | "lostReply" | "stuck" | "late";
+export type StorageMethod = Exclude<keyof Storage, "supports" | "schema">;
+
+/** Calls that change what is stored. */
+export const WRITING_METHODS: readonly StorageMethod[] = [
+  ...(["renewLease", "releaseLease", "createRuns", "claimRuns", "commit", "remapRun", "send", "sendSignals"] as const),
+  ...(["receive", "putDefinitions", "putSchedules", "fire", "deleteRun", "prune"] as const),
+];
 
 export interface FaultyStorageOptions {
   readonly random: Random;
@@ -24,13 +35,15 @@ export interface FaultyStorageOptions {
   /** By which a request travels and the store works. Default: `clock`. */
   readonly wire?: Pick<Clock, "now" | "timer">;
   /** Asked at each call. Default: nothing goes wrong. */
-  readonly faults?: (method: Method) => StorageFaults;
+  readonly faults?: (method: StorageMethod) => StorageFaults;
   /** The longest a request, and an answer, is under way, in milliseconds. Default: 0. */
   readonly latencyMs?: number;
   /** How long slow calls take, in milliseconds. Default: 100 to 5,000. */
   readonly slowMs?: readonly [number, number];
   /** After how long calls that are stuck fail, in milliseconds. Default: 20,000 to 120,000. */
   readonly stuckMs?: readonly [number, number];
+  /** How long after its failure was reported a late call is done, in milliseconds. Default: 1 to 10,000. */
+  readonly lateMs?: readonly [number, number];
   /** Told of each call that goes wrong, with how long that lasts at the most, in milliseconds. */
   readonly onFault?: (kind: StorageFaultKind, method: string, lastsMs: number) => void;
   /** Told of work of the inner storage while it is under way. */
@@ -59,7 +72,7 @@ export function faultyStorage(inner: Storage, options: FaultyStorageOptions): Fa
       if (typeof member !== "function") return member;
       if (name === "open" || name === "close") return member.bind(target);
       if (name === "listen") return (onHint: (hint: StorageHint) => void) => calls.listen(onHint);
-      return (...args: unknown[]) => calls.call(name as Method, args);
+      return (...args: unknown[]) => calls.call(name as StorageMethod, args);
     },
   });
   return { storage, letGo: () => calls.letGo() };
@@ -107,7 +120,7 @@ class FaultyCalls {
     for (const fail of [...this.#stuck]) fail();
   }
 
-  call(method: Method, args: readonly unknown[]): Promise<unknown> {
+  call(method: StorageMethod, args: readonly unknown[]): Promise<unknown> {
     const fate = this.#fate(method);
     const lastsMs = this.#lengthOf(fate);
     if (fate !== undefined) this.#options.onFault?.(fate, method, lastsMs);
@@ -115,6 +128,11 @@ class FaultyCalls {
       const fail = (why: string, ms: number) => this.#answer(ms, () => reject(new Error(why)));
       if (fate === "error") return fail("connection refused", this.#latency());
       if (fate === "stuck") this.#stick(lastsMs, () => fail("connection timed out", 0));
+      if (fate === "late") {
+        const reported = this.#latency();
+        fail("connection reset", reported);
+        return in_(this.#wire, reported + lastsMs, () => void this.#perform(method, args).catch(() => undefined));
+      }
       const isDropped = fate === "stuck" && this.#options.random() < 0.5;
       if (isDropped) return;
       const travels = fate === "slow" ? lastsMs : this.#latency();
@@ -143,29 +161,31 @@ class FaultyCalls {
     return end as () => Promise<void>;
   }
 
-  #fate(method: Method): StorageFaultKind | undefined {
-    const { slow, error, lostReply, stuck } = this.#options.faults?.(method) ?? NO_FAULTS;
+  #fate(method: StorageMethod): StorageFaultKind | undefined {
+    const { slow, error, lostReply, stuck, late = 0 } = this.#options.faults?.(method) ?? NO_FAULTS;
     const drawn = this.#options.random();
     if (drawn < error) return "error";
     if (drawn < error + lostReply) return "lostReply";
     if (drawn < error + lostReply + stuck) return "stuck";
-    return drawn < error + lostReply + stuck + slow ? "slow" : undefined;
+    if (drawn < error + lostReply + stuck + slow) return "slow";
+    return drawn < error + lostReply + stuck + slow + late && isWriting(method) ? "late" : undefined;
   }
 
-  #perform(method: Method, args: readonly unknown[]): Promise<unknown> {
+  #perform(method: StorageMethod, args: readonly unknown[]): Promise<unknown> {
     const work = this.#invoke(method, args);
     this.#options.hold?.(work);
     return work;
   }
 
-  async #invoke(method: Method, args: readonly unknown[]): Promise<unknown> {
+  async #invoke(method: StorageMethod, args: readonly unknown[]): Promise<unknown> {
     return (this.#inner[method] as (...args: unknown[]) => unknown).apply(this.#inner, [...args]);
   }
 
   #lengthOf(fate: StorageFaultKind | undefined): number {
-    const { slowMs = [100, 5_000], stuckMs = [20_000, 120_000] } = this.#options;
-    if (fate !== "slow" && fate !== "stuck") return 0;
-    return this.#between(fate === "slow" ? slowMs : stuckMs);
+    const { slowMs = [100, 5_000], stuckMs = [20_000, 120_000], lateMs = [1, 10_000] } = this.#options;
+    if (fate === "slow") return this.#between(slowMs);
+    if (fate === "stuck") return this.#between(stuckMs);
+    return fate === "late" ? this.#between(lateMs) : 0;
   }
 
   #stick(ms: number, fail: () => void): void {
@@ -188,6 +208,10 @@ class FaultyCalls {
   #between([min, max]: readonly [number, number]): number {
     return min + Math.floor(this.#options.random() * (max - min + 1));
   }
+}
+
+function isWriting(method: StorageMethod): boolean {
+  return WRITING_METHODS.includes(method);
 }
 
 function in_(clock: Pick<Clock, "now" | "timer">, ms: number, fire: () => void): void {

@@ -57,6 +57,7 @@ export {
 } from "./faults.js";
 export {
   addExercised,
+  type Edition,
   type Exercised,
   type Mutations,
   neverExercised,

@@ -42,6 +42,13 @@ describe("simulate()", { timeout: TIMEOUT_MS }, () => {
     expect(beside.transcript === alone.transcript).toBe(true);
   });
 
+  it("plays the world that a seed stood for in an older edition", async () => {
+    const isNew = (seed: number) => JSON.stringify(drawWorld(seed)) !== JSON.stringify(drawWorld(seed, 1));
+    const seed = [1, 2, 3, 4, 5, 6, 7, 8, 9].find(isNew)!;
+    expect((await simulate(seed, { edition: 1 })).world).toEqual(drawWorld(seed, 1));
+    expect((await simulate(seed)).world).toEqual(drawWorld(seed));
+  });
+
   it("says what it exercised, and what never happened", async () => {
     let sum: Parameters<typeof addExercised>[0];
     for (let seed = 1; seed <= 6; seed++) sum = addExercised(sum, (await simulate(seed)).exercised);

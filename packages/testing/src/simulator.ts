@@ -1,11 +1,17 @@
 import type { Evidence } from "./history-checker/history.js";
-import { drawWorld } from "./simulator/draw-world.js";
+import { drawWorld, type Edition } from "./simulator/draw-world.js";
 import { type Exercised, exercisedBy } from "./simulator/exercised.js";
 import { judge, type Problem } from "./simulator/judge.js";
 import { type PlayOptions, play } from "./simulator/simulation.js";
 import type { World } from "./simulator/world.js";
 
-export type SimulateOptions = PlayOptions;
+export interface SimulateOptions extends PlayOptions {
+  /**
+   * Worlds have more in them with each edition. A seed gives the world that it stood for when it was found, with the
+   * edition of then. Default: the newest.
+   */
+  readonly edition?: Edition;
+}
 
 /** What came of one simulated world. */
 export interface Simulated {
@@ -26,11 +32,11 @@ export interface Simulated {
  * @param seed - Any integer; its low 32 bits count. The same seed gives the same history.
  */
 export function simulate(seed: number, options: SimulateOptions = {}): Promise<Simulated> {
-  return simulateWorld(drawWorld(seed), options);
+  return simulateWorld(drawWorld(seed, options.edition), options);
 }
 
 /** As {@link simulate}, with a world that is given. */
-export async function simulateWorld(world: World, options: SimulateOptions = {}): Promise<Simulated> {
+export async function simulateWorld(world: World, options: PlayOptions = {}): Promise<Simulated> {
   const played = await play(world, options);
   const { problems, verdict } = await judge(played);
   const { evidence } = played;
@@ -46,6 +52,7 @@ export async function simulateWorld(world: World, options: SimulateOptions = {})
   };
 }
 
+export type { Edition } from "./simulator/draw-world.js";
 export { addExercised, type Exercised, neverExercised } from "./simulator/exercised.js";
 export type { Problem } from "./simulator/judge.js";
 export { shrink } from "./simulator/shrink.js";

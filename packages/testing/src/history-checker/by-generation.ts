@@ -5,9 +5,9 @@ type TaskRecord = FlushedRun["tasks"][number];
 
 /**
  * A flush in which a group ends a pass and begins the next one holds two changes: what ended with the former pass, and what
- * is open with the next. Each is to be judged by itself, in this order.
+ * is open with the next. Each is to be judged by itself, in this order. Where a flush takes long, several passes end in it.
  *
- * @returns One part as a rule, else two.
+ * @returns One part as a rule.
  */
 export function byGeneration(run: RunModel, part: FlushedRun): readonly FlushedRun[] {
   const newest = new Map<string, number>();
@@ -24,8 +24,9 @@ export function byGeneration(run: RunModel, part: FlushedRun): readonly FlushedR
   const ended = new Set(former.map(({ task, index, generation }) => `${keyOf(task, index)}@${generation}`));
   const isOfFormer = ({ task, index, generation }: FlushedRun["attempts"][number]) =>
     ended.has(`${keyOf(task, index)}@${generation}`);
+  const before = { ...part, run: undefined, tasks: former, attempts: part.attempts.filter(isOfFormer), consumed: [] };
   return [
-    { ...part, run: undefined, tasks: former, attempts: part.attempts.filter(isOfFormer), consumed: [] },
+    ...byGeneration(run, before),
     {
       ...part,
       tasks: part.tasks.filter((record) => !isFormer(record)),

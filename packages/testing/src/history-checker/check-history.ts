@@ -76,7 +76,7 @@ function sayWhatIsMissing({ isRecorded, evidence }: World, report: Report): void
     );
   if (evidence.witness.length === 0) report.cannot(NEED_WITNESS, "no task wrote down what it did");
   if (evidence.clients.length === 0) report.cannot([22, 23, 47, 48], "no client wrote down what it asked for");
-  if (evidence.settings?.overlap === undefined)
+  if (evidence.settings?.overlap === undefined && evidence.settings?.maxActiveRuns === undefined)
     report.cannot([32], "nothing says how many runs of a schedule may be active at once");
 }
 

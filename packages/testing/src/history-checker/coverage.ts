@@ -28,6 +28,12 @@ export interface Coverage {
   readonly sleeps: number;
   readonly joins: number;
   readonly remaps: number;
+  /** Runs that somebody asked to be deleted. */
+  readonly deletes: number;
+  /** Runs that were deleted with old ones. */
+  readonly prunedRuns: number;
+  /** Outputs that were taken instead of being made. */
+  readonly cacheHits: number;
   readonly schedulesFired: number;
   readonly quarantines: number;
   readonly unknownCalls: number;
@@ -54,7 +60,7 @@ export function coverageOf(world: World, executions: ReadonlyMap<string, readonl
     kills: ofKinds("kill"),
     pauses: ofKinds("pause", "block"),
     partitions: ofKinds("partition"),
-    storageFaults: ofKinds("storage-error", "lost-reply", "storage-slow", "store-down", "rejected-value"),
+    storageFaults: ofKinds("storage-error", "lost-reply", "storage-slow", "late-call", "store-down", "rejected-value"),
   };
 }
 
@@ -69,6 +75,9 @@ function countEvents(world: World) {
       sleeps: 0,
       joins: 0,
       remaps: 0,
+      deletes: 0,
+      prunedRuns: 0,
+      cacheHits: 0,
       schedulesFired: 0,
       quarantines: 0,
     },
@@ -76,6 +85,7 @@ function countEvents(world: World) {
   for (const event of world.evidence.history) {
     if (event.type === "lease" && (event.change === "lost" || event.change === "died")) counts.leasesLost++;
     if (event.type === "remapped") counts.remaps++;
+    if (event.type === "deleted") counts[event.isPruned ? "prunedRuns" : "deletes"]++;
     if (event.type === "fired") counts.schedulesFired++;
     if (event.type === "sent") {
       if (event.message === "cancel") counts.cancels++;
@@ -94,6 +104,7 @@ function countEvents(world: World) {
   for (const run of world.runs.values()) {
     for (const { attempts, record } of run.instances()) {
       counts.tasks++;
+      if (record?.cachedFrom !== undefined) counts.cacheHits++;
       counts.attempts += attempts.size;
       counts.retries += Math.max(0, attempts.size - 1);
       const task = run.shape?.tasks[record?.position ?? -1];

@@ -1,4 +1,5 @@
 /** What was acknowledged is there, and says what was said: invariants 22, 23, 24, 26, 27 and 28. */
+import { checkRemains } from "./deleting.js";
 import type { Execution } from "./executions.js";
 import { hashOf } from "./hash-of.js";
 import type { ClientCall, FinalRun } from "./history.js";
@@ -15,6 +16,7 @@ export function checkDurability(
   for (const call of world.evidence.clients) checkAcknowledged(world, call, report);
   checkUnknown(world, report);
   checkFinal(world, report);
+  checkRemains(world, report);
   for (const [runId, own] of executions) {
     const run = world.runs.get(runId);
     if (run?.shape === undefined || run.isAmbiguous || run.remaps.length > 0) continue;
@@ -38,6 +40,11 @@ function checkAcknowledged(world: World, call: ClientCall, report: Report): void
       return;
     case "delete":
       return checkDeleted(world, call, report);
+    case "remap":
+      if (!world.isRecorded) return;
+      report.checked(22);
+      if (run?.remaps.length) return;
+      return report.violated(22, call.runId, "the run was said to be carried over, and the store did not do so", call);
     case "cancel":
     case "resume":
     case "rerun":
@@ -74,9 +81,12 @@ function checkUnknown(world: World, report: Report): void {
     if (calls.length < 2) continue;
     report.checked(23);
     const answered = calls.filter(({ outcome, runId }) => outcome === "ok" && runId !== undefined);
-    const other = answered.find(({ runId }) => runId !== answered[0]!.runId);
-    if (other)
-      report.violated(23, other.runId, `one ${other.operation}, tried again, gave another run`, answered[0], other);
+    const [first] = answered;
+    const other = answered.find(({ runId }) => runId !== first?.runId);
+    // A key is free again when its run is deleted.
+    const isFreed = answered.some(({ runId }) => world.runs.get(runId!)?.deleted !== undefined);
+    if (other && !isFreed)
+      report.violated(23, other.runId, `one ${other.operation}, tried again, gave another run`, first, other);
   }
   for (const call of world.evidence.clients) {
     if (call.operation !== "trigger" || call.outcome !== "unknown" || call.key === undefined) continue;
@@ -140,7 +150,6 @@ function compare(run: RunModel, final: FinalRun, report: Report): void {
     ]),
   );
   for (const instance of final.allGenerations ? run.instances() : []) {
-    if (run.remaps.length > 0) break;
     if (instance.record && !isThere.has(`${instance.key}@${instance.generation}`)) {
       report.violated(24, run.id, `"${instance.key}" was written, and is not stored`, instance.event);
     }

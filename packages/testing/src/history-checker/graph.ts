@@ -1,7 +1,7 @@
 /** The graph: who may start when (1), what is left over (2), joins (11), and what follows from what (13). */
 import type { TaskRecord, TaskStatus } from "weftline";
 import type { CompiledTask } from "./compiled-shape.js";
-import type { Flushed, HistoryEvent } from "./history.js";
+import type { Flushed, HistoryEvent, WitnessLine } from "./history.js";
 import type { Report } from "./report.js";
 import { type Instance, isFinal, isFree, keyOf, type RunModel } from "./run-model.js";
 import type { World } from "./world.js";
@@ -60,7 +60,7 @@ export function checkWitnessedStarts(world: World, report: Report): void {
     const run = world.runs.get(runId);
     if (run?.shape === undefined || run.isAmbiguous || isReopened(world, run)) continue;
     for (const line of lines) {
-      if (line.phase !== "start") continue;
+      if (line.phase !== "start" || isBeforeRemap(run, line)) continue;
       const position = run.shape.positions.get(line.task);
       // Of a task that was opened again only the last opening is known.
       if (position === undefined) continue;
@@ -79,6 +79,12 @@ export function checkWitnessedStarts(world: World, report: Report): void {
       }
     }
   }
+}
+
+/** What let a task start under a former definition is not known any more. */
+function isBeforeRemap({ remaps }: RunModel, { seq, at }: WitnessLine): boolean {
+  const remap = remaps.at(-1);
+  return remap !== undefined && (seq === undefined ? at <= remap.at : seq < remap.seq);
 }
 
 function isReopened(world: World, run: RunModel): boolean {

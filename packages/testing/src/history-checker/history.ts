@@ -7,6 +7,8 @@
  */
 import type {
   AttemptRecord,
+  CacheEntry,
+  HistoryKind,
   RunMessage,
   RunRecord,
   RunStatus,
@@ -94,6 +96,8 @@ export interface RunClaimed extends Event {
   /** The count in the run's record as the claim gave it. */
   readonly crashes: number;
   readonly status: RunStatus;
+  /** It was asked for by its id, whatever limits say. */
+  readonly isAlone?: boolean;
 }
 
 /** What `loadTasks` told a new owner of one run, all pages together. */
@@ -142,6 +146,8 @@ export interface FlushedRun {
   readonly consumed: readonly string[];
   /** How many lines of log it holds. */
   readonly logs: number;
+  /** Outputs for others to take. Left out: not known. */
+  readonly cached?: readonly CacheEntry[];
 }
 
 export type FlushedState = Pick<
@@ -159,6 +165,8 @@ export interface LeaseChanged extends Event {
   readonly change: "registered" | "renewed" | "lost" | "released" | "died";
   /** Until when it holds by the store's clock; `undefined` when it does not. */
   readonly until: number | undefined;
+  /** The definitions that the engine has. Left out: not known, and taken for all. */
+  readonly definitions?: readonly string[];
 }
 
 /** A message in a run's inbox, or a signal to a key (`runId` is `undefined` then). */
@@ -209,6 +217,8 @@ export interface RunRemapped extends Event {
 export interface RunDeleted extends Event {
   readonly type: "deleted";
   readonly runId: string;
+  /** It was old, with others. Left out: somebody asked for this one to go. */
+  readonly isPruned?: boolean;
 }
 
 // ---- 2. The witness
@@ -266,6 +276,8 @@ export interface ClientCall {
     | "unpause"
     | "signal"
     | "delete"
+    | "prune"
+    | "remap"
     | "result"
     | "stop";
   /** The observer's clock. */
@@ -323,6 +335,8 @@ export interface Fault {
     | "lost-reply"
     /** The store took long, or never answered. */
     | "storage-slow"
+    /** The store did it after it had been reported as failed. */
+    | "late-call"
     /** The store refused a value. */
     | "rejected-value"
     /** The store itself was away. */
@@ -411,6 +425,8 @@ export interface FinalState {
   /** The store's clock when it was read. */
   readonly at: number;
   readonly runs: readonly FinalRun[];
+  /** What is left of runs that were deleted. Left out: nobody looked. */
+  readonly remains?: readonly { readonly runId: string; readonly kind: HistoryKind; readonly records: number }[];
 }
 
 export interface FinalRun {
@@ -449,6 +465,8 @@ export interface Settings {
   readonly settleMs?: number;
   /** By schedule: at most so many of its runs may be active at once. */
   readonly overlap?: Readonly<Record<string, number>>;
+  /** By pipeline: so many of its unfinished runs may have an owner when another is claimed. */
+  readonly maxActiveRuns?: Readonly<Record<string, number>>;
   /** By schedule: at most so many runs may be made for instants that were missed. Default 1: the latest. */
   readonly catchUp?: Readonly<Record<string, number>>;
   /** How much longer than its share of time a ready task may wait for a slot, in milliseconds. Default: `settleMs`. */

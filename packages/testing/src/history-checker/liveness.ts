@@ -1,5 +1,5 @@
 /** After faults have stopped, all work gets done: invariants 41 to 49. */
-import type { ClientCall, Fault, RunClaimed } from "./history.js";
+import type { ClientCall, Fault, RunClaimed, RunCreated } from "./history.js";
 import type { Report } from "./report.js";
 import { isFinalRun, type RunModel } from "./run-model.js";
 import type { World } from "./world.js";
@@ -94,7 +94,7 @@ function checkTasks(world: World, run: RunModel, report: Report): void {
 
 // ---- 43
 
-/** A killed engine's runs go on elsewhere, when another engine was there all the while. */
+/** A killed engine's runs go on elsewhere, when an engine that can take them was there all the while. */
 function checkRecovery(world: World, report: Report): void {
   const { leaseMs, pollMs, skewMs } = world.bounds;
   for (const kill of world.evidence.faults) {
@@ -105,7 +105,8 @@ function checkRecovery(world: World, report: Report): void {
       if (tenure === undefined || world.nameOf(tenure.engine) !== kill.engine) continue;
       if (tenure.end !== undefined && tenure.end.at <= kill.from) continue;
       const next = run.tenures.find(({ event }) => event.seq > tenure.event.seq);
-      if (!isOtherwiseCalm(world, kill, bound) || !mayBeTaken(world, run, kill)) continue;
+      if (!isOtherwiseCalm(world, run, kill, bound) || !mayBeTaken(world, run, kill)) continue;
+      if (next !== undefined && isSuspect(world, next.event)) continue;
       report.checked(43);
       const tookMs = (next?.event.at ?? world.bounds.until) - kill.from;
       if (tookMs <= bound) continue;
@@ -120,14 +121,20 @@ function checkRecovery(world: World, report: Report): void {
   }
 }
 
-/** Nothing else went wrong meanwhile, and another engine held its lease throughout. */
-function isOtherwiseCalm(world: World, kill: Fault, bound: number): boolean {
+/** Runs that one more crash would quarantine are taken up one at a time, and so may wait for each other. */
+function isSuspect(world: World, taken: RunCreated | RunClaimed): boolean {
+  return taken.type === "claimed" && taken.crashes >= Math.max(1, world.bounds.quarantineAfter - 1);
+}
+
+/** Nothing else went wrong meanwhile, and another engine that has the run's definition held its lease throughout. */
+function isOtherwiseCalm(world: World, run: RunModel, kill: Fault, bound: number): boolean {
   const others = world
     .faults(undefined, kill.from, kill.from + bound)
     .filter((fault) => fault !== kill && fault.kind !== "no-hints");
   if (others.length > 0) return false;
-  return [...world.leases.keys()].some((engine) => {
+  return [...world.leases].some(([engine, changes]) => {
     if (world.nameOf(engine) === kill.engine) return false;
+    if (changes[0]!.definitions?.includes(run.definition!) === false) return false;
     const from = world.leaseUntil(engine, kill.from);
     const to = world.leaseUntil(engine, kill.from + bound);
     return from !== undefined && from > kill.from && to !== undefined && to > kill.from + bound;

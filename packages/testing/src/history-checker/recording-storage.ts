@@ -52,6 +52,7 @@ export function recordingStorage(inner: Storage, options: RecordingOptions = {})
 type NewEvent<Event = HistoryEvent> = Event extends HistoryEvent ? Omit<Event, "seq" | "since" | "at"> : never;
 
 interface Known {
+  definition: string;
   epoch: number;
   finishedAt: number | undefined;
 }
@@ -128,7 +129,8 @@ class Recorder {
     const state = await this.#inner.renewLease(request, options);
     const until = state.now + request.leaseMs;
     const change = state.lost ? "lost" : request.isNew ? "registered" : "renewed";
-    this.#add({ type: "lease", engine: request.engineId, change, until }, since, state.now);
+    const { engineId: engine, definitions } = request;
+    this.#add({ type: "lease", engine, change, until, definitions }, since, state.now);
     return state;
   }
 
@@ -178,7 +180,7 @@ class Recorder {
     if (this.#runs.has(run.id)) return;
     const { id: runId, pipeline, definition, params, key, fingerprint, parent, owner } = run;
     const { createdAt, availableAt, schedule, instant } = run;
-    this.#runs.set(runId, { epoch: owner === undefined ? 0 : 1, finishedAt: undefined });
+    this.#runs.set(runId, { definition, epoch: owner === undefined ? 0 : 1, finishedAt: undefined });
     this.#add(
       {
         ...{ type: "created", runId, pipeline, definition, params, key, fingerprint, parent },
@@ -194,7 +196,7 @@ class Recorder {
       this.#doubts.push(() => this.#lookForClaims(request.engineId, since));
       throw error;
     });
-    for (const run of runs) this.#claimed(run, request.engineId, since);
+    for (const run of runs) this.#claimed(run, request.engineId, since, request.runId !== undefined);
     return runs;
   }
 
@@ -212,13 +214,13 @@ class Recorder {
   }
 
   /** A run that was there before the recording began is taken note of here. */
-  #claimed(run: RunRecord, engine: string, since: number): void {
+  #claimed(run: RunRecord, engine: string, since: number, isAlone = false): void {
     if (!this.#runs.has(run.id)) this.#created({ ...run, owner: undefined }, since);
     const known = this.#runs.get(run.id)!;
     known.epoch = run.epoch;
     known.finishedAt = undefined;
     const { id: runId, epoch, crashes, status } = run;
-    this.#add({ type: "claimed", runId, engine, epoch, crashes, status }, since);
+    this.#add({ type: "claimed", runId, engine, epoch, crashes, status, ...(isAlone && { isAlone }) }, since);
   }
 
   async #loadTasks(...[runIds, page, options]: Parameters<Storage["loadTasks"]>): Promise<Page<TaskRecord>> {
@@ -280,7 +282,11 @@ class Recorder {
     const since = this.#last;
     const outcome = await this.#inner.remapRun(request, options);
     const { runId, engineId: engine, epoch, definition, tasks } = request;
-    if (outcome === "moved") this.#add({ type: "remapped", runId, engine, epoch, definition, tasks }, since);
+    const known = this.#runs.get(runId);
+    // One that is of this definition already was left as it is.
+    if (outcome !== "moved" || known?.definition === definition) return outcome;
+    if (known !== undefined) known.definition = definition;
+    this.#add({ type: "remapped", runId, engine, epoch, definition, tasks }, since);
     return outcome;
   }
 
@@ -350,13 +356,13 @@ class Recorder {
     const count = await this.#inner.prune(request, options);
     if (count === 0) return 0;
     const old = [...this.#runs].filter(([, { finishedAt }]) => finishedAt !== undefined && finishedAt < request.before);
-    for (const [runId] of old) if (!(await this.#inner.getRun(runId))) this.#deleted(runId, since);
+    for (const [runId] of old) if (!(await this.#inner.getRun(runId))) this.#deleted(runId, since, true);
     return count;
   }
 
-  #deleted(runId: string, since: number): void {
+  #deleted(runId: string, since: number, isPruned = false): void {
     this.#runs.delete(runId);
-    this.#add({ type: "deleted", runId }, since);
+    this.#add({ type: "deleted", runId, ...(isPruned && { isPruned }) }, since);
   }
 
   #add(event: NewEvent, since: number, at = this.#now()): HistoryEvent {
@@ -381,8 +387,8 @@ function flushedEvent({ id, engineId, runs }: Flush, outcome: CommitOutcome): Ne
 }
 
 function flushedRun(changes: RunChanges, fenced: boolean): FlushedRun {
-  const { runId, epoch, run, tasks, attempts, steps, consumed, logs } = changes;
-  return { runId, epoch, fenced, run, tasks, attempts, steps, consumed, logs: logs.length };
+  const { runId, epoch, run, tasks, attempts, steps, consumed, logs, cached } = changes;
+  return { runId, epoch, fenced, run, tasks, attempts, steps, consumed, logs: logs.length, cached };
 }
 
 function sentEvent(message: RunMessage): NewEvent {

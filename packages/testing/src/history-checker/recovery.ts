@@ -6,6 +6,8 @@ import { type Instance, keyOf, type RunModel } from "./run-model.js";
 import { isSame } from "./transitions.js";
 
 export function checkLoaded(run: RunModel, event: StateLoaded, report: Report): void {
+  // Who reads a result may find the run deleted.
+  if (run.deleted !== undefined) return;
   // Written while it was being read: either state may have been told.
   if (run.isAmbiguous || run.created === undefined || (run.lastWrite?.seq ?? 0) > (event.since ?? event.seq)) return;
   report.checked(20);

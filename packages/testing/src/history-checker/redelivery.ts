@@ -29,7 +29,7 @@ function checkNoResurrection(
   { task, index, generation, start }: Execution,
   report: Report,
 ): void {
-  const instance = instanceOf(run, task, index, generation);
+  const instance = instanceOf(run, task, index, generation, start);
   if (instance?.record?.status !== "succeeded" || instance.ended === undefined || run.isAmbiguous) return;
   report.checked(6);
   const { ended } = instance;
@@ -38,14 +38,17 @@ function checkNoResurrection(
   if (isLater) report.violated(6, run.id, `"${instance.key}" ran again after it had succeeded for good`, ended, start);
 }
 
-/** A run that was remapped, or a generation nobody can name, is not looked into. */
+/** What came before a run was carried over had other names; and a generation nobody can name is not looked into. */
 function instanceOf(
   run: RunModel,
   task: string,
   index: readonly number[],
   generation: number | undefined,
+  start: WitnessLine,
 ): Instance | undefined {
-  if (run.remaps.length > 0 || (generation === undefined && run.former.length > 0)) return undefined;
+  const remap = run.remaps.at(-1);
+  if (remap !== undefined && (start.seq === undefined || start.seq < remap.seq)) return undefined;
+  if (generation === undefined && run.former.length > 0) return undefined;
   return run.at(task, index, generation);
 }
 

@@ -1,5 +1,7 @@
+import { checkActiveRuns } from "./active-runs.js";
 import { checkBudget, noteAttempt } from "./attempts.js";
 import { byGeneration } from "./by-generation.js";
+import { checkDelete, checkRecreation } from "./deleting.js";
 import { Flushes } from "./flushes.js";
 import {
   checkComplete,
@@ -18,6 +20,7 @@ import type {
   LeaseChanged,
   MessageSent,
   RunCreated,
+  RunDeleted,
   RunRemapped,
 } from "./history.js";
 import { checkClaim, checkWrite } from "./ownership.js";
@@ -53,7 +56,8 @@ export class Replay {
         const run = this.#world.run(event.runId);
         checkClaim(this.#world, run, event, this.#report);
         run.crashes = event.crashes;
-        return run.beginTenure(event.engine, event.epoch, event);
+        run.beginTenure(event.engine, event.epoch, event);
+        return checkActiveRuns(this.#world, run, event, this.#report);
       }
       case "loaded":
         return checkLoaded(this.#world.run(event.runId), event, this.#report);
@@ -66,8 +70,7 @@ export class Replay {
       case "remapped":
         return this.#remapped(event);
       case "deleted":
-        this.#world.run(event.runId).deleted = event;
-        return;
+        return this.#deleted(event);
       default:
         return;
     }
@@ -76,6 +79,7 @@ export class Replay {
   #created(event: RunCreated): void {
     const run = this.#world.run(event.runId);
     if (run.created !== undefined) {
+      checkRecreation(run, event, this.#report);
       this.#report.violated(24, run.id, "the run was created twice", run.created, event);
       return;
     }
@@ -86,13 +90,25 @@ export class Replay {
     if (event.owner !== undefined) run.beginTenure(event.owner, 1, event);
   }
 
+  #deleted(event: RunDeleted): void {
+    const run = this.#world.run(event.runId);
+    checkDelete(this.#world, run, event, this.#report);
+    run.deleted = event;
+  }
+
   #lease({ engine, change, ...event }: LeaseChanged): void {
-    if (change === "renewed" || change === "registered") return;
+    if (change === "renewed" || (change === "registered" && !this.#hadDied(engine, event))) return;
     for (const run of this.#world.runs.values()) {
       if (run.owner !== engine) continue;
       if (change !== "released" && run.status === "running") run.crashes++;
       run.endTenure({ engine, change, ...event });
     }
+  }
+
+  /** An engine that begins once more, as a start without an answer is tried again, may have died between the two. */
+  #hadDied(engine: string, { at, seq }: Omit<LeaseChanged, "engine" | "change">): boolean {
+    const until = this.#world.leaseUntil(engine, at, seq - 1);
+    return until !== undefined && until <= at;
   }
 
   #sent(event: MessageSent): void {

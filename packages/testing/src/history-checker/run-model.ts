@@ -183,18 +183,18 @@ export class RunModel {
 
   /** The run goes on under another definition: tasks move, and those that have no place are gone. */
   move(moves: ReadonlyMap<number, { readonly position: number; readonly task: string }>): void {
-    const instances = [...this.current.values()];
+    const [former, current] = [this.former.splice(0), [...this.current.values()]];
     this.current.clear();
-    this.former.length = 0;
     this.ruled.clear();
-    for (const instance of instances) {
+    const moved = (instance: Instance): Instance[] => {
       const move = moves.get(instance.position);
-      if (move === undefined) continue;
+      if (move === undefined) return [];
       const { position, task } = move;
       const key = keyOf(task, instance.index);
-      const record = instance.record && { ...instance.record, position, task };
-      this.current.set(key, { ...instance, key, position, task, record });
-    }
+      return [{ ...instance, key, position, task, record: instance.record && { ...instance.record, position, task } }];
+    };
+    this.former.push(...former.flatMap(moved));
+    for (const instance of current.flatMap(moved)) this.current.set(instance.key, instance);
   }
 
   /** Written before what stands around it was opened anew, and so as good as gone. */

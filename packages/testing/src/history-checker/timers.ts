@@ -1,7 +1,7 @@
 /** Delays and moments: invariants 34 and 35. */
 
 import { name } from "./graph.js";
-import type { RetryShape } from "./history.js";
+import type { RetryShape, RunRemapped } from "./history.js";
 import type { Report } from "./report.js";
 import type { Instance, RunModel, SeenAttempt } from "./run-model.js";
 import type { World } from "./world.js";
@@ -90,6 +90,7 @@ function leastDelay({ delayMs = 0, maxDelayMs = 0, backoff, jitter }: RetryShape
 function checkRecords(world: World, report: Report): void {
   const sleeps = new Map<string, number>();
   for (const event of world.evidence.history) {
+    if (event.type === "remapped") move(sleeps, event);
     if (event.type !== "flushed" || event.outcome !== "ok") continue;
     for (const part of event.runs) {
       const run = world.runs.get(part.runId);
@@ -114,6 +115,18 @@ function checkRecords(world: World, report: Report): void {
         }
       }
     }
+  }
+}
+
+/** What sleeps has other places under another definition. */
+function move(sleeps: Map<string, number>, { runId, tasks }: RunRemapped): void {
+  const moves = new Map(tasks.map(({ from, position }) => [String(from), position]));
+  const own = [...sleeps].filter(([place]) => place.startsWith(`${runId} `));
+  for (const [place] of own) sleeps.delete(place);
+  for (const [place, until] of own) {
+    const [, from, rest] = /^(\d+)(.*)$/.exec(place.slice(runId.length + 1))!;
+    const position = moves.get(from!);
+    if (position !== undefined) sleeps.set(`${runId} ${position}${rest}`, until);
   }
 }
 

@@ -17,7 +17,7 @@ export interface Bounds {
 /** Faults during which an owner may believe what is not so any more, and another take over. */
 export const OWNER_FAULTS: ReadonlySet<Fault["kind"]> = new Set([
   ...(["kill", "pause", "block", "partition", "clock-step", "stop"] as const),
-  ...(["storage-error", "lost-reply", "storage-slow", "store-down"] as const),
+  ...(["storage-error", "lost-reply", "storage-slow", "late-call", "store-down"] as const),
 ]);
 
 /** The evidence, ordered for the checks. */

@@ -1,5 +1,5 @@
 import { type Builder, every, type Node, type Pipeline, pipeline, type TriggerRule } from "weftline";
-import { attempt, nameOf, type SimulatedContext } from "./task-code.js";
+import { attempt, cacheKeyOf, nameOf, type SimulatedContext } from "./task-code.js";
 import type { NodeSpec, PipelineSpec } from "./world.js";
 
 /** Whether a rule waits for all of its upstream, so that what a task reads does not depend on when it started. */
@@ -32,8 +32,10 @@ export function buildPipeline(spec: PipelineSpec, version: number): Pipeline<{ t
     ...(everyMs !== undefined && { schedule: every(everyMs, { params }) }),
   };
   return pipeline(id, options, (p) => {
+    const later = Array.from({ length: version }, (_, place) => place + 1);
+    if (spec.addsFirst) for (const added of later) p.task(`added${added}`, () => added);
     const nodes = addNodes(p as unknown as AnyBuilder, id, spec.nodes, [], 0);
-    for (let added = 1; added <= version; added++) p.task(`added${added}`, { after: [nodes.n0!] }, () => added);
+    if (!spec.addsFirst) for (const added of later) p.task(`added${added}`, { after: [nodes.n0!] }, () => added);
     return nodes;
   }) as Pipeline<{ token: string }>;
 }
@@ -74,6 +76,7 @@ function addNode(
   const run = ((context: SimulatedContext) => attempt(node, context, readsInput)) as never;
   const list = listFor(node, chosen) ?? Array.from({ length: node.items }, (_, item) => item);
   const { after, allowFailure, retry, concurrency } = options;
+  const cached = cacheOf(node);
   const groupOptions = {
     after,
     allowFailure,
@@ -84,9 +87,9 @@ function addNode(
     addNodes(g as AnyBuilder, pipelineId, node.inside, visible.filter(isReadable), depth + 1) as never;
   switch (node.kind) {
     case "task":
-      return builder.task(id, options, run);
+      return builder.task(id, { ...options, ...cached }, run);
     case "map":
-      return builder.map(id, { ...options, over: list as never }, run);
+      return builder.map(id, { ...options, ...cached, over: list as never }, run);
     case "branch":
       return builder.branch(id, options, run) as unknown as Node<unknown>;
     case "poll":
@@ -163,6 +166,12 @@ function optionsOf(node: NodeSpec, chosen: readonly Visible[], depth: number): O
 /** What waits holds no slot, and is not tried again. */
 function wiringOf({ needs, after, triggerRule, allowFailure }: Options): Partial<Options> {
   return { needs, after, triggerRule, allowFailure };
+}
+
+function cacheOf(node: NodeSpec) {
+  if (node.cache === undefined) return undefined;
+  const key = (context: unknown) => cacheKeyOf(node, context as SimulatedContext);
+  return { cache: { key, ttl: node.cache.ttlMs } };
 }
 
 /** The pool that every simulated engine has, and its size. */

@@ -1,4 +1,4 @@
-import { type Pipeline, type RunHandle, type RunRecord, type Storage, WeftlineError } from "weftline";
+import { isRunFinished, type Pipeline, type RunHandle, type RunRecord, type Storage, WeftlineError } from "weftline";
 import type { ClientCall } from "../history-checker/history.js";
 
 import type { Fleet } from "./fleet.js";
@@ -9,6 +9,8 @@ import type { CallSpec, RunSpec } from "./world.js";
 /** How long a client waits for an answer before it asks somebody else. */
 const PATIENCE_MS = 8_000;
 const PAUSE_MS = 700;
+const REMAP_TRIES = 6;
+const REMAP_PAUSE_MS = 2_500;
 
 /** Codes that say that nothing was done. */
 const DEFINITE: ReadonlySet<string> = new Set([
@@ -22,7 +24,9 @@ const DEFINITE: ReadonlySet<string> = new Set([
   "DAG_CHANGED",
 ]);
 
-type Asked<Value> = { readonly outcome: "ok"; readonly value: Value } | { readonly outcome: "fail" | "unknown" };
+type Asked<Value> =
+  | { readonly outcome: "ok"; readonly value: Value }
+  | { readonly outcome: "fail" | "unknown"; readonly code?: string | undefined };
 type OpenCall = { -readonly [Name in keyof ClientCall]: ClientCall[Name] };
 
 /** Those who start runs and talk to them, by way of whichever engine is up. */
@@ -34,6 +38,8 @@ export class Clients {
   readonly #fleet: Fleet;
   /** By token: the runs that were answered with. */
   readonly #runs = new Map<string, string[]>();
+  /** By token: what is said to a run when it has ended for the first time. */
+  readonly #whenEnded = new Map<string, CallSpec[]>();
   #intents = 0;
 
   constructor(stage: Stage, fleet: Fleet) {
@@ -49,10 +55,18 @@ export class Clients {
     });
   }
 
+  /** Somebody waits for a result, in a process that lives. */
+  get isWaiting(): boolean {
+    return this.calls.some(({ operation, returnedAt }) => operation === "result" && returnedAt === undefined);
+  }
+
   begin(): void {
     const { runs, calls } = this.#stage.world;
     for (const run of runs) this.#stage.time.in(run.at, () => void this.#trigger(run, run.slot));
-    for (const call of calls) this.#stage.time.in(call.at, () => void this.#say(call));
+    for (const call of calls) {
+      if (call.whenEnded) this.#whenEnded.set(call.token, [...(this.#whenEnded.get(call.token) ?? []), call]);
+      else this.#stage.time.in(call.at, () => void this.#say(call));
+    }
   }
 
   /** Asks for a run and waits for it to be answered. @returns Its id. */
@@ -74,17 +88,52 @@ export class Clients {
     };
   }
 
-  /** Unpauses what was paused, and signals all who wait for it. */
+  /** Unpauses what was paused, signals all who wait for it, and carries over what nobody has the version of any more. */
   async attend(store: Storage, unfinished: readonly RunRecord[]): Promise<void> {
+    const { dropsVersions = false } = this.#stage.world;
     for (const run of unfinished) {
       const process = this.#fleet.upNear(0);
       if (process === undefined) return;
+      if (dropsVersions && run.owner === undefined) await this.#carryOver(run);
       if (run.status === "paused") await this.#unpause(process, run.id);
       const { items } = await store.list("tasks", { runId: run.id, status: ["waiting"] }, { limit: 1_000 });
       for (const { task, wait } of items) {
         if (wait?.kind === "signal") await this.#signal(process, run.id, task, wait.key);
       }
     }
+  }
+
+  async #carryOver({ id, definition }: RunRecord): Promise<void> {
+    const process = this.#fleet.upNewest;
+    const isStray = this.#fleet.alive.every(({ options }) => !this.#stage.hasDefinition(options.version, definition));
+    if (isStray && process !== undefined) await this.#remap(process, id);
+  }
+
+  #remap(process: SimulatedProcess, runId: string): Promise<string | undefined> {
+    return this.#openAgain("remap", process, runId, () => process.engine.runs.remap(runId), true);
+  }
+
+  /** Asks again while an engine has the run. @param process - Left out: whichever has the newest version. */
+  async #remapSoon(process: SimulatedProcess | undefined, runId: string): Promise<void> {
+    for (let tries = 0; tries < REMAP_TRIES && !this.#stage.isHealing; tries++) {
+      const asked = process ?? this.#fleet.upNewest;
+      if (asked !== undefined && (await this.#remap(asked, runId)) !== "RUN_ACTIVE") return;
+      await this.#stage.time.sleep(REMAP_PAUSE_MS);
+    }
+  }
+
+  /** @returns The code it failed with. */
+  async #openAgain(
+    operation: "resume" | "rerun" | "remap",
+    process: SimulatedProcess,
+    runId: string,
+    perform: () => Promise<RunHandle>,
+    isAwaited = false,
+  ): Promise<string | undefined> {
+    const asked = await this.#ask(operation, process, { runId }, perform);
+    if (asked.outcome !== "ok") return asked.code;
+    if (isAwaited) this.#awaitResult(process, asked.value);
+    return undefined;
   }
 
   async #trigger(spec: RunSpec, slot: number, token = spec.token, intent = `i${++this.#intents}`): Promise<void> {
@@ -113,11 +162,25 @@ export class Clients {
   #triggered(token: string, process: SimulatedProcess, handle: RunHandle): void {
     const known = this.#runs.get(token) ?? [];
     if (!known.includes(handle.id)) this.#runs.set(token, [...known, handle.id]);
+    this.#awaitResult(process, handle, () => this.#hasEnded(token));
+  }
+
+  #hasEnded(token: string): void {
+    const calls = this.#whenEnded.get(token) ?? [];
+    this.#whenEnded.delete(token);
+    for (const call of calls) void this.#say(call);
+  }
+
+  #awaitResult(process: SimulatedProcess, handle: RunHandle, onEnd: () => void = () => {}): void {
     const call = this.#open("result", { runId: handle.id, engine: process.name });
     process.clock.in(0, () => {
+      const settle = (outcome: ClientCall["outcome"], code?: string) => {
+        this.#close(call, outcome, code);
+        if (outcome !== "unknown") onEnd();
+      };
       handle.result().then(
-        () => this.#close(call, "ok"),
-        (error: unknown) => this.#close(call, codeOf(error) === "ENGINE_STOPPED" ? "unknown" : "fail", codeOf(error)),
+        () => settle("ok"),
+        (error: unknown) => settle(codeOf(error) === "ENGINE_STOPPED" ? "unknown" : "fail", codeOf(error)),
       );
     });
   }
@@ -127,12 +190,19 @@ export class Clients {
     const run = this.#stage.world.runs.find((other) => other.token === token);
     const process = this.#fleet.upNear(slot);
     if (run === undefined || process === undefined || this.#stage.isHealing) return;
+    if (spec.beside) void this.#say({ ...spec, kind: spec.beside, beside: undefined, isAwaited: true, slot: slot + 1 });
+    if (kind === "prune") return this.#prune(process, spec.keepMs ?? 0);
     if (kind === "trigger-again") return this.#trigger(run, slot);
     if (kind === "trigger-other") return run.key === undefined ? undefined : this.#trigger(run, slot, `${token}other`);
     for (const runId of this.#runs.get(token) ?? []) await this.#sayTo(runId, spec, process, run);
   }
 
-  async #sayTo(runId: string, { kind, task }: CallSpec, process: SimulatedProcess, run: RunSpec): Promise<void> {
+  async #sayTo(
+    runId: string,
+    { kind, task, isAwaited }: CallSpec,
+    process: SimulatedProcess,
+    run: RunSpec,
+  ): Promise<void> {
     const { runs } = process.engine;
     const pipeline = this.#pipelineOf(process, run.pipeline);
     const id = pipeline.taskIds[task % pipeline.taskIds.length]!;
@@ -145,15 +215,42 @@ export class Clients {
         await this.#stage.time.sleep(PATIENCE_MS);
         return this.#unpause(process, runId);
       case "resume":
-        return void (await this.#ask("resume", process, { runId }, () => runs.resume(runId)));
+        return void (await this.#openAgain("resume", process, runId, () => runs.resume(runId), isAwaited));
       case "rerun":
         this.meddled.add(runId);
-        return void (await this.#ask("rerun", process, { runId }, () => runs.rerun(runId, { from: id })));
+        return void (await this.#openAgain("rerun", process, runId, () => runs.rerun(runId, { from: id }), isAwaited));
+      case "delete":
+        return this.#delete(process, runId);
+      case "delete-children":
+        // What becomes of a task whose run is gone is not said in advance.
+        this.meddled.add(runId);
+        for (const child of await this.#childrenOf(runId)) await this.#delete(process, child);
+        return;
+      case "remap":
+        return this.#remapSoon(task % 4 === 0 ? process : undefined, runId);
       case "signal": {
         const waiting = pipeline.plan.tasks.find((other) => other.kind === "signal");
         if (waiting !== undefined) await this.#signal(process, runId, waiting.id, undefined);
       }
     }
+  }
+
+  async #delete(process: SimulatedProcess, runId: string): Promise<void> {
+    const family = [runId, ...(await this.#childrenOf(runId))];
+    if (family.some((id) => this.#stage.creations.has(id, this.#stage.time.now()))) return;
+    await this.#ask("delete", process, { runId }, () => process.engine.runs.delete(runId));
+  }
+
+  async #childrenOf(runId: string): Promise<readonly string[]> {
+    const { items } = await this.#stage.store.list("runs", { parent: runId }, { limit: 1_000 });
+    return items.map(({ id }) => id);
+  }
+
+  async #prune(process: SimulatedProcess, keepMs: number): Promise<void> {
+    const { creations, store, time } = this.#stage;
+    const asked = await Promise.all(creations.at(time.now()).map((id) => store.getRun(id)));
+    if (asked.some((run) => run !== undefined && isRunFinished(run.status))) return;
+    await this.#ask("prune", process, {}, () => process.engine.prune({ olderThan: keepMs }));
   }
 
   async #unpause(process: SimulatedProcess, runId: string): Promise<void> {
@@ -190,7 +287,7 @@ export class Clients {
           (value) => settle(value === false ? { outcome: "fail" } : { outcome: "ok", value }),
           (error: unknown) => {
             const code = codeOf(error);
-            settle({ outcome: code !== undefined && DEFINITE.has(code) ? "fail" : "unknown" }, code);
+            settle({ outcome: code !== undefined && DEFINITE.has(code) ? "fail" : "unknown", code }, code);
           },
         );
       });

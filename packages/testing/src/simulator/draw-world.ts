@@ -1,10 +1,20 @@
 import { NO_FAULTS, type StorageFaults } from "../faults.js";
 import { Dice } from "./dice.js";
+import { drawMore } from "./draw-more.js";
 import { drawPipeline } from "./draw-pipeline.js";
 import type { CallSpec, MishapKind, MishapSpec, PipelineSpec, RunSpec, SlotSpec, World } from "./world.js";
 
+/** What is drawn has grown; with an older edition a seed gives the world that it stood for then. */
+export type Edition = 1 | 2;
+export const NEWEST_EDITION: Edition = 2;
+
 /** Everything there is to a seed. */
-export function drawWorld(seed: number): World {
+export function drawWorld(seed: number, edition: Edition = NEWEST_EDITION): World {
+  const world = drawFirst(seed);
+  return edition === 1 ? world : drawMore(world, new Dice(seed).fork("more"));
+}
+
+function drawFirst(seed: number): World {
   const dice = new Dice(seed);
   const leaseMs = dice.pick([3_000, 5_000, 10_000]);
   const faultsMs = dice.int(15, 60) * 1_000;

@@ -1,5 +1,5 @@
 import type { Verdict } from "../history-checker/check-history.js";
-import type { Fault } from "../history-checker/history.js";
+import type { ClientCall, Evidence, Fault } from "../history-checker/history.js";
 import type { Played } from "./simulation.js";
 
 /** What a world, or many of them, really put the engines through. */
@@ -18,6 +18,8 @@ export interface Exercised {
   readonly slowCalls: number;
   readonly failedCalls: number;
   readonly lostReplies: number;
+  readonly lateCalls: number;
+  readonly lateCommits: number;
   readonly rejectedValues: number;
   readonly takeovers: number;
   readonly crashTakeovers: number;
@@ -35,6 +37,14 @@ export interface Exercised {
   readonly resumes: number;
   readonly reruns: number;
   readonly quarantines: number;
+  readonly remaps: number;
+  readonly deletes: number;
+  readonly prunedRuns: number;
+  /** Times that somebody waited for the result of a run that was deleted. */
+  readonly deletedResults: number;
+  readonly cacheHits: number;
+  /** Instants that were passed over, as later ones were due by then. */
+  readonly missedInstants: number;
   readonly unknownCalls: number;
   readonly probes: number;
 }
@@ -44,6 +54,7 @@ export function exercisedBy({ evidence, virtualMs, processes }: Played, { covera
   const { runs, tasks, attempts, kills, pauses, partitions, takeovers, crashTakeovers, leasesLost } = coverage;
   const { fencedWrites, ambiguousCommits, redeliveries, zombies, retries, sleeps, joins, signals } = coverage;
   const { schedulesFired, cancels, resumes, reruns, quarantines, unknownCalls } = coverage;
+  const { remaps, deletes, prunedRuns, cacheHits } = coverage;
   return {
     virtualHours: virtualMs / 3_600_000,
     engines: processes,
@@ -54,11 +65,30 @@ export function exercisedBy({ evidence, virtualMs, processes }: Played, { covera
     slowCalls: count("storage-slow"),
     failedCalls: count("storage-error"),
     lostReplies: count("lost-reply"),
+    lateCalls: count("late-call"),
+    lateCommits: evidence.faults.filter(({ kind, call }) => kind === "late-call" && call === "commit").length,
     rejectedValues: count("rejected-value"),
     ...{ takeovers, crashTakeovers, leasesLost, fencedWrites, ambiguousCommits, redeliveries, zombies },
     ...{ retries, sleeps, joins, signals, schedulesFired, cancels, resumes, reruns, quarantines, unknownCalls },
+    ...{ remaps, deletes, prunedRuns, cacheHits },
+    deletedResults: evidence.clients.filter(isDeletedResult).length,
+    missedInstants: missedInstants(evidence),
     probes: evidence.facts?.probes?.length ?? 0,
   };
+}
+
+function isDeletedResult({ operation, code }: ClientCall): boolean {
+  return operation === "result" && code === "RUN_UNKNOWN";
+}
+
+function missedInstants({ history, facts }: Evidence): number {
+  let missed = 0;
+  for (const event of history) {
+    if (event.type !== "fired" || event.instant === undefined) continue;
+    const instants = facts?.instants?.[event.schedule] ?? [];
+    for (const instant of instants) if (instant >= event.expected && instant < event.instant) missed++;
+  }
+  return missed;
 }
 
 /** Both together. @param sum - `undefined`: nothing so far. */

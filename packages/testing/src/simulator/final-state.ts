@@ -3,11 +3,29 @@ import type { FinalRun, FinalState } from "../history-checker/history.js";
 
 const PAGE = 1_000;
 
-/** What is stored when all is over, read past everything that goes wrong. */
-export async function finalState(store: Storage, at: number): Promise<FinalState> {
+/** What is written of a run. */
+const OF_RUNS = ["tasks", "attempts", "logs", "metrics", "artifacts", "steps", "assets"] as const;
+
+/**
+ * What is stored when all is over, read past everything that goes wrong.
+ *
+ * @param deleted - Runs of which nothing should be left.
+ */
+export async function finalState(store: Storage, at: number, deleted: readonly string[]): Promise<FinalState> {
   const runs: FinalRun[] = [];
   for (const run of await all(store, "runs", {})) runs.push(await finalRun(store, run));
-  return { at, runs };
+  return { at, runs, remains: await remainsOf(store, deleted) };
+}
+
+async function remainsOf(store: Storage, deleted: readonly string[]): Promise<FinalState["remains"] & object> {
+  const remains: { runId: string; kind: HistoryKind; records: number }[] = [];
+  for (const runId of deleted) {
+    for (const kind of OF_RUNS) {
+      const { length } = await all(store, kind, { runId });
+      if (length > 0) remains.push({ runId, kind, records: length });
+    }
+  }
+  return remains;
 }
 
 async function finalRun(store: Storage, run: RunRecord): Promise<FinalRun> {

@@ -47,10 +47,20 @@ export class Fleet {
     return this.processes.filter(({ isUp, hasEnded, clock }) => isUp && !hasEnded && clock.isRunning);
   }
 
+  /** Every slot has a process, and all of them are up: none is about to come. */
+  get isWhole(): boolean {
+    return this.up.length === this.alive.length && this.#slots.every((slot) => !this.#isFree(slot));
+  }
+
   /** The process in this slot, or else any other that is up. */
   upNear(slot: number): SimulatedProcess | undefined {
     const { up } = this;
     return up.find(({ options }) => options.slot === slot) ?? (up.length === 0 ? undefined : up[slot % up.length]);
+  }
+
+  /** Of those that are up, one that has the newest version there is. */
+  get upNewest(): SimulatedProcess | undefined {
+    return this.up.toSorted((a, b) => b.options.version - a.options.version)[0];
   }
 
   begin(): void {
@@ -58,13 +68,14 @@ export class Fleet {
     for (const mishap of this.#stage.world.mishaps) this.#stage.time.in(mishap.at, () => this.#befall(mishap));
   }
 
-  /** Faults stop: what stood still goes on, what is gone comes back, and every version that was there has an engine. */
+  /** Faults stop: what stood still goes on, what is gone comes back, and every version that was there has an engine, unless versions go. */
   heal(): void {
     for (const process of this.alive) {
       this.#endFaults(process, "pause", "partition");
       process.letGo();
     }
     for (const slot of this.#slots) if (this.#isFree(slot)) this.#launch(slot);
+    if (this.#stage.world.dropsVersions) return;
     for (let version = 0; version <= this.#newestVersion; version++) {
       if (this.alive.some(({ options, isStopping }) => options.version === version && !isStopping)) continue;
       const slot: Slot = { spec: this.#slots[0]!.spec, lives: 0, version, process: undefined };

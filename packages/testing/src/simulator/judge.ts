@@ -1,12 +1,13 @@
 import { checkHistory, type Verdict } from "../history-checker/check-history.js";
 import type { Violation } from "../history-checker/report.js";
+import { findCacheFaults } from "./cache-findings.js";
 import { findOverdue } from "./deadlines.js";
 import { compare, referenceOf } from "./reference.js";
 import type { Played } from "./simulation.js";
 
 /** Something that must not be, by what found it. */
 export interface Problem {
-  /** `invariant 15`, `deadline`, `reference` or `stuck`. */
+  /** `invariant 15`, `cache`, `deadline`, `reference` or `stuck`. */
   readonly rule: string;
   readonly runId: string | undefined;
   readonly why: string;
@@ -27,6 +28,7 @@ export async function judge(played: Played): Promise<Judgement> {
   }
   for (const { runId, why } of findOverdue(played.evidence))
     problems.push({ rule: "deadline", runId, why, events: [] });
+  for (const { runId, why } of findCacheFaults(played)) problems.push({ rule: "cache", runId, why, events: [] });
   // A run that is stuck in the reference as well would be waited for in vain.
   if (played.stuck.length === 0) {
     const reference = await referenceOf(played);

@@ -3,7 +3,8 @@ import { NO_FAULTS } from "../faults.js";
 import type { FinalRun } from "../history-checker/history.js";
 import type { Played } from "./simulation.js";
 import { play } from "./simulation.js";
-import type { PipelineSpec, RunSpec, World } from "./world.js";
+import { withoutMakers } from "./task-code.js";
+import type { NodeSpec, PipelineSpec, RunSpec, World } from "./world.js";
 
 /** A run that did not end as it does where nothing goes wrong. */
 export interface Mismatch {
@@ -46,6 +47,8 @@ function calmWorld(world: World, runs: readonly RunSpec[]): World {
     durable: false,
     notify: true,
     faults: NO_FAULTS,
+    late: undefined,
+    dropsVersions: false,
     faultsMs: 1_000,
     pipelines: world.pipelines.map((spec): PipelineSpec => ({ ...spec, everyMs: undefined, maxActiveRuns: undefined })),
     runs,
@@ -56,11 +59,32 @@ function calmWorld(world: World, runs: readonly RunSpec[]): World {
 
 /** The runs whose end nothing but their pipeline decides. */
 function determined({ world, evidence, meddled }: Played): readonly FinalRun[] {
-  const wild = new Set(world.pipelines.filter(({ mood }) => mood === "wild").map(({ id }) => id));
-  return evidence.final!.runs.filter(({ run }) => {
+  const wild = new Set(world.pipelines.filter((spec) => isWild(spec, world)).map(({ id }) => id));
+  const { runs } = evidence.final!;
+  // Whoever waits for a run that was quarantined fails.
+  const failed = parentsOf(runs.map(({ run }) => run));
+  return runs.filter(({ run }) => {
     if (run.parent !== undefined || isProbe(run) || wild.has(run.pipeline)) return false;
-    return !meddled.has(run.id) && run.status !== "quarantined";
+    return !meddled.has(run.id) && run.status !== "quarantined" && !failed.has(run.id);
   });
+}
+
+/** A step, or a look into the cache, that waits for a slow store may use up the time of its attempt, whatever it does itself. */
+function isWild({ mood, nodes }: PipelineSpec, { faults, late }: World): boolean {
+  const waitsInVain = ({ steps, cache, timeoutMs, inside }: NodeSpec): boolean =>
+    ((steps > 0 || cache !== undefined) && timeoutMs !== undefined) || inside.some(waitsInVain);
+  return mood === "wild" || ((faults !== NO_FAULTS || late !== undefined) && nodes.some(waitsInVain));
+}
+
+/** Of the runs that were quarantined: those that had started them, and those that had started these. */
+function parentsOf(runs: readonly RunRecord[]): ReadonlySet<string> {
+  const byId = new Map(runs.map((run) => [run.id, run]));
+  const found = new Set<string>();
+  for (const { status, parent } of runs) {
+    if (status !== "quarantined") continue;
+    for (let id = parent?.runId; id !== undefined; id = byId.get(id)?.parent?.runId) found.add(id);
+  }
+  return found;
 }
 
 function isProbe({ pipeline }: RunRecord): boolean {
@@ -94,5 +118,9 @@ function ends(tasks: FinalRun["tasks"]): ReadonlyMap<string, string> {
     const name = taskName(record.task, record.index);
     if ((newest.get(name)?.generation ?? 0) <= record.generation) newest.set(name, record);
   }
-  return new Map([...newest].map(([name, { status, output }]) => [name, `${status} ${output ?? ""}`]));
+  return new Map([...newest].map(([name, { status, output = "" }]) => [name, `${status} ${comparable(output)}`]));
+}
+
+function comparable(output: string): string {
+  return output.includes('"made"') ? withoutMakers(decode(output as Encoded)) : output;
 }

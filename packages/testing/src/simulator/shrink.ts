@@ -34,7 +34,11 @@ function* reductions(world: World): Generator<World> {
   if (slots.length > 1) yield withoutSlot(world, slots.length - 1);
   for (let place = 0; place < pipelines.length; place++) if (pipelines.length > 1) yield withoutPipeline(world, place);
   for (const kind of Object.keys(faults) as (keyof typeof faults)[]) {
-    if (faults[kind] > 0) yield { ...world, faults: { ...faults, [kind]: NO_FAULTS[kind] } };
+    if ((faults[kind] ?? 0) > 0) yield { ...world, faults: { ...faults, [kind]: NO_FAULTS[kind] } };
+  }
+  yield* fewerLate(world);
+  for (const [place, pipeline] of pipelines.entries()) {
+    if (hasCache(pipeline.nodes)) yield withPipeline(world, place, { ...pipeline, nodes: uncached(pipeline.nodes) });
   }
   for (const part of withoutOne(runs)) yield { ...world, runs: part };
   for (const part of withoutOne(mishaps)) yield { ...world, mishaps: part };
@@ -47,6 +51,23 @@ function* reductions(world: World): Generator<World> {
   if (slots.some(({ skewMs }) => skewMs !== 0)) {
     yield { ...world, slots: slots.map((slot) => ({ ...slot, skewMs: 0 })) };
   }
+}
+
+function* fewerLate(world: World): Generator<World> {
+  const { late, ...rest } = world;
+  if (late === undefined) return;
+  yield rest;
+  for (const methods of [...halves(late.methods), ...withoutOne(late.methods)]) {
+    yield { ...world, late: { ...late, methods } };
+  }
+}
+
+function hasCache(nodes: readonly NodeSpec[]): boolean {
+  return nodes.some(({ cache, inside }) => cache !== undefined || hasCache(inside));
+}
+
+function uncached(nodes: readonly NodeSpec[]): readonly NodeSpec[] {
+  return nodes.map(({ cache: _, ...node }) => ({ ...node, inside: uncached(node.inside) }));
 }
 
 function* halves<Item>(items: readonly Item[]): Generator<readonly Item[]> {

@@ -1,5 +1,5 @@
 import { createEngine, type Engine, encode, type Logger, type Storage } from "weftline";
-import { type FaultyStorage, faultyStorage, NO_FAULTS, type StorageFaults } from "../faults.js";
+import { type FaultyStorage, faultyStorage, NO_FAULTS, type StorageFaults, type StorageMethod } from "../faults.js";
 import { POOL, POOL_SIZE } from "./build-pipeline.js";
 import type { Dice } from "./dice.js";
 import { ProcessClock } from "./process-clock.js";
@@ -153,25 +153,41 @@ export class SimulatedProcess implements TaskHost {
       random: dice.random,
       clock: { now: clock.now, timer: (at, fire) => clock.in(at - clock.now(), fire) },
       wire: time.clock,
-      faults: () => this.#faults(),
+      faults: (method) => this.#faults(method),
       latencyMs: world.latencyMs,
+      ...(world.late && { lateMs: [1, world.late.maxMs] as const }),
       onFault: (kind, call, lastsMs) => this.#stage.storageFault(kind, this.name, call, lastsMs),
       hold: (work) => void time.hold(work),
     });
   }
 
-  #faults(): StorageFaults {
+  #faults(method: StorageMethod): StorageFaults {
+    const { isHealing, world } = this.#stage;
     if (this.isCutOff) return CUT_OFF;
-    return this.#stage.isHealing ? NO_FAULTS : this.#stage.world.faults;
+    if (isHealing) return NO_FAULTS;
+    const { faults, late } = world;
+    return late?.methods.includes(method) ? { ...faults, late: late.part } : faults;
   }
 
   /** The store is opened once, for all; and what becomes of renewals is noted. */
   #watched(storage: Storage): Storage {
-    const { world, capabilities } = this.#stage;
+    const { world, capabilities, creations, time } = this.#stage;
     const own: Partial<Storage> = {
       supports: capabilities,
       open: async () => undefined,
       close: async () => undefined,
+      createRuns: async (runs, options) => {
+        const ids = runs.map(({ id }) => id);
+        creations.asked(ids);
+        try {
+          const results = await storage.createRuns(runs, options);
+          creations.answered(ids, time.now());
+          return results;
+        } catch (error) {
+          creations.failed(ids, time.now());
+          throw error;
+        }
+      },
       renewLease: async (request, options) => {
         const sentAt = this.clock.monotonicMs();
         const state = await storage.renewLease(request, options);

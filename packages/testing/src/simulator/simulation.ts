@@ -18,6 +18,7 @@ import { Clients } from "./clients.js";
 import { Dice } from "./dice.js";
 import { all, finalState } from "./final-state.js";
 import { Fleet } from "./fleet.js";
+import { OpenCreations } from "./open-creations.js";
 import { SimulatedTime } from "./simulated-time.js";
 import type { Mutations, SaidLine, Stage } from "./stage.js";
 import { UNSTORABLE } from "./task-code.js";
@@ -74,6 +75,7 @@ class Simulation implements Stage {
   readonly mutations: Mutations;
   readonly log: Logger | undefined;
   readonly engines = new Map<string, string>();
+  readonly creations: OpenCreations;
   isHealing = false;
   readonly #options: PlayOptions;
   readonly #dice: Dice;
@@ -81,15 +83,19 @@ class Simulation implements Stage {
   readonly #faults: Fault[] = [];
   readonly #counts = new Map<string, number>();
   readonly #versions: (readonly Pipeline[])[] = [];
+  readonly #definitions: ReadonlySet<string>[] = [];
   readonly #stuck: string[] = [];
   readonly #probes: { readonly engine: string; readonly runId: string }[] = [];
   #sequence = 0;
+  /** When the last call that takes long, or is done late, is done. */
+  #busyUntil = 0;
   #recording!: ReturnType<typeof recordingStorage>;
 
   constructor(world: World, options: PlayOptions) {
     this.world = world;
     this.#options = options;
     this.mutations = options.mutations ?? {};
+    this.creations = new OpenCreations(world.late?.maxMs ?? 0);
     this.log = options.log;
     this.#dice = new Dice(world.seed).fork("play");
     this.time = new SimulatedTime(BEGINNING, this.#dice.fork("order").random);
@@ -106,6 +112,11 @@ class Simulation implements Stage {
   pipelinesOf(version: number): readonly Pipeline[] {
     this.#versions[version] ??= [...this.world.pipelines.map((spec) => buildPipeline(spec, version)), PROBE];
     return this.#versions[version]!;
+  }
+
+  hasDefinition(version: number, definition: string): boolean {
+    this.#definitions[version] ??= new Set(Object.keys(shapesOf(this.pipelinesOf(version))));
+    return this.#definitions[version]!.has(definition);
   }
 
   count(name: string): number {
@@ -128,7 +139,10 @@ class Simulation implements Stage {
   }
 
   storageFault(kind: StorageFaultKind, process: string, call: string, lastsMs: number): void {
-    this.#noteStorage(FAULT_KINDS[kind], process, call, lastsMs);
+    const takesMs = kind === "late" ? lastsMs + this.world.latencyMs : lastsMs;
+    this.#noteStorage(FAULT_KINDS[kind], process, call, takesMs);
+    // What is stuck is let go.
+    if (kind !== "stuck") this.#busyUntil = Math.max(this.#busyUntil, this.time.now() + takesMs);
   }
 
   #noteStorage(kind: Fault["kind"], engine: string | undefined, call: string, lastsMs = 0): void {
@@ -142,15 +156,17 @@ class Simulation implements Stage {
     const clients = new Clients(this, fleet);
     fleet.begin();
     clients.begin();
-    await this.time.goOn(this.world.faultsMs, () => this.#isExhausted());
+    await this.time.goOn(this.world.faultsMs, this.#isExhausted);
     const healedAt = this.time.now();
     this.isHealing = true;
     fleet.heal();
     await this.#heal(fleet, clients);
     await this.#probe(fleet, clients);
     await this.#comeToRest(fleet, clients);
+    await this.#awaitResults(clients);
     const alive = fleet.alive.map(({ name }) => name);
-    const final = await finalState(this.store, this.time.now());
+    const deleted = this.#recording.history.flatMap((event) => (event.type === "deleted" ? event.runId : []));
+    const final = await finalState(this.store, this.time.now(), deleted);
     await this.#recording.settle();
     // What engines still do while they stop, such as firing a schedule, is not in the final state.
     const [history, witness] = [[...this.#recording.history], [...this.#witness]];
@@ -172,7 +188,7 @@ class Simulation implements Stage {
         // What was still stuck when it was healed was let go then.
         faults: this.#faults.map((fault) => ({
           ...fault,
-          to: fault.to && Math.min(fault.to, Math.max(healedAt, fault.from)),
+          to: fault.to && (fault.kind === "late-call" ? fault.to : Math.min(fault.to, Math.max(healedAt, fault.from))),
         })),
         shapes: shapesOf(this.#versions.flat()),
         final,
@@ -207,15 +223,14 @@ class Simulation implements Stage {
     const until = this.time.now() + maxMs;
     const { leaseMs, pollMs } = this.world;
     // Leases that were lost meanwhile are found out by then.
-    await this.time.goOn(leaseMs + pollMs, NEVER);
+    await this.time.goOn(Math.max(leaseMs, this.#busyUntil - this.time.now()) + pollMs, this.#isExhausted);
     while (this.time.now() < until && !this.#isExhausted()) {
       const unfinished = await this.#unfinished();
-      const isUp = fleet.up.length === fleet.alive.length;
-      if (unfinished.length === 0 && isUp) return true;
-      if (unfinished.some(({ status }) => status === "paused" || status === "waiting" || status === "running")) {
+      if (unfinished.length === 0 && fleet.isWhole) return true;
+      if (this.world.dropsVersions || unfinished.some(({ status }) => status !== "queued")) {
         void clients.attend(this.store, unfinished);
       }
-      await this.time.goOn(ATTEND_EVERY_MS, NEVER);
+      await this.time.goOn(ATTEND_EVERY_MS, this.#isExhausted);
     }
     return false;
   }
@@ -232,7 +247,7 @@ class Simulation implements Stage {
       });
       void asked;
     }
-    await this.time.goOn(PROBE_MS, () => open === 0);
+    await this.time.goOn(PROBE_MS, () => open === 0 || this.#isExhausted());
     if (open > 0) this.#stuck.push(`${open} engines did not answer after the faults had stopped`);
   }
 
@@ -241,6 +256,13 @@ class Simulation implements Stage {
     if (this.#stuck.length > 0) return;
     const isOver = await this.#attending(fleet, clients, PROBE_MS + HEALING_MS / 2);
     if (!isOver) for (const run of await this.#unfinished()) this.#stuck.push(describeStuck(run));
+  }
+
+  /** Nothing goes on any more: whoever waits for a result has it by then, or never will. */
+  async #awaitResults(clients: Clients): Promise<void> {
+    const { pollMs = 0, flushMs = 0, skewMs = 0 } = this.#settings(0, 0);
+    if (clients.isWaiting)
+      await this.time.goOn(3 * pollMs + flushMs + skewMs, () => !clients.isWaiting || this.#isExhausted());
   }
 
   async #stopAll(fleet: Fleet, clients: Clients): Promise<void> {
@@ -255,7 +277,7 @@ class Simulation implements Stage {
         () => undefined,
       );
     }
-    await this.time.goOn(4 * STOP_GRACE_MS, () => open === 0);
+    await this.time.goOn(4 * STOP_GRACE_MS, () => open === 0 || this.#isExhausted());
     if (open > 0) this.#stuck.push(`${open} engines did not stop`);
   }
 
@@ -263,9 +285,8 @@ class Simulation implements Stage {
     return all(this.store, "runs", { status: ["queued", "running", "waiting", "paused"] });
   }
 
-  #isExhausted(): boolean {
-    return this.time.happened > MAX_HAPPENINGS;
-  }
+  /** It does not come to rest: something happens again and again, maybe all at one moment. */
+  readonly #isExhausted = (): boolean => this.time.happened > MAX_HAPPENINGS;
 
   #settings(healedAt: number, until: number): Settings {
     const { world } = this;
@@ -281,6 +302,9 @@ class Simulation implements Stage {
       quarantineAfter: world.quarantineAfter,
       concurrency: Math.max(...world.slots.map(({ concurrency }) => concurrency)),
       pools: { [POOL]: POOL_SIZE },
+      maxActiveRuns: Object.fromEntries(
+        world.pipelines.flatMap(({ id, maxActiveRuns }) => (maxActiveRuns === undefined ? [] : [[id, maxActiveRuns]])),
+      ),
       healedAt,
       until,
       settleMs: HEALING_MS,
@@ -304,13 +328,12 @@ function refusalOf({ output }: TaskRecord): string | undefined {
   return output?.includes(UNSTORABLE) ? "unsupported character" : undefined;
 }
 
-const NEVER = () => false;
-
 const FAULT_KINDS: Readonly<Record<StorageFaultKind, Fault["kind"]>> = {
   slow: "storage-slow",
   error: "storage-error",
   lostReply: "lost-reply",
   stuck: "storage-slow",
+  late: "late-call",
 };
 
 const QUIET: Logger = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,6 +1,7 @@
 import type { Logger, Pipeline, Storage } from "weftline";
 import type { StorageFaultKind } from "../faults.js";
 import type { WitnessLine } from "../history-checker/history.js";
+import type { OpenCreations } from "./open-creations.js";
 import type { SimulatedTime } from "./simulated-time.js";
 import type { World } from "./world.js";
 
@@ -30,9 +31,12 @@ export interface Stage {
   readonly log: Logger | undefined;
   /** By engine id: the name of its process. */
   readonly engines: Map<string, string>;
+  readonly creations: OpenCreations;
   /** Faults have stopped. */
   readonly isHealing: boolean;
   pipelinesOf(version: number): readonly Pipeline[];
+  /** Whether engines of a version have a definition. */
+  hasDefinition(version: number, definition: string): boolean;
   /** Counts up. @returns How often this was counted by now. */
   count(name: string): number;
   witness(line: SaidLine): void;

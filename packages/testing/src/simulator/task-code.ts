@@ -68,9 +68,13 @@ export function attempt(node: NodeSpec, context: SimulatedContext, readsInput: b
 }
 
 function saidBy({ run, task, attempt: number, idempotencyKey, input }: SimulatedContext): Said {
-  const parts = idempotencyKey.slice(run.id.length + 1 + task.id.length).replace(/@\d+$/, "");
-  const index = parts.split("/").filter(Boolean).map(Number);
+  const index = indexOf(run.id, task.id, idempotencyKey);
   return { runId: run.id, task: task.id, index, attempt: number, key: idempotencyKey, input };
+}
+
+function indexOf(runId: string, task: string, idempotencyKey: string): readonly number[] {
+  const parts = idempotencyKey.slice(runId.length + 1 + task.length).replace(/@\d+$/, "");
+  return parts.split("/").filter(Boolean).map(Number);
 }
 
 function perform(node: NodeSpec, context: SimulatedContext, said: Executed, readsInput: boolean): unknown {
@@ -108,6 +112,7 @@ function outcome(
   if (doing === "hang") throw new NonRetryableError(`${said.execution} hung for too long`);
   if (doing === "flaky" && host.count(memory) <= node.failures) throw new Error(`${said.execution} is flaky`);
   if (node.kind === "branch") return node.choice;
+  if (node.cache !== undefined) return { cached: cacheKeyOf(node, context), made: said.execution };
   const value = { token, name, ...(readsInput && { read: digest(context.input) }) };
   return doing === "unstorable" ? { ...value, mark: UNSTORABLE } : value;
 }
@@ -117,5 +122,32 @@ export function nameOf({ task, index }: Pick<Said, "task" | "index">): string {
 }
 
 function digest(input: object): string {
-  return hash(JSON.stringify(input)).toString(36);
+  return hash(withoutMakers(input)).toString(36);
+}
+
+/** What the work of a cached task depends on. Items that do the same have the same key. */
+export function cacheKeyOf(node: NodeSpec, { run, task, params, idempotencyKey }: SimulatedContext): string {
+  const index = indexOf(run.id, task.id, idempotencyKey);
+  const sizes = { keys: node.cache?.keys ?? 1, doings: node.doing.length };
+  return cacheKey({ pipeline: run.pipeline, task: task.id, token: params.token, index }, sizes);
+}
+
+export interface CacheUser {
+  readonly pipeline: string;
+  readonly task: string;
+  readonly token: string;
+  readonly index: readonly number[];
+}
+
+/** @param sizes - How many keys there are, and how many things items do. */
+export function cacheKey(
+  { pipeline, task, token, index }: CacheUser,
+  { keys, doings }: { readonly keys: number; readonly doings: number },
+): string {
+  return `${pipeline} ${task} ${hash(token) % keys} of ${keys}, ${(index.at(-1) ?? 0) % doings} of ${doings}`;
+}
+
+/** A value as text, without the executions that made what is cached in it: on them it depends who takes what from whom. */
+export function withoutMakers(value: unknown): string {
+  return JSON.stringify(value, (name, part: unknown) => (name === "made" ? undefined : part));
 }

@@ -3,7 +3,7 @@
  * smaller and played again. Moments are milliseconds from the world's beginning.
  */
 import type { TriggerRule } from "weftline";
-import type { StorageFaults } from "../faults.js";
+import type { StorageFaults, StorageMethod } from "../faults.js";
 
 export interface World {
   readonly seed: number;
@@ -18,12 +18,24 @@ export interface World {
   readonly notify: boolean;
   /** Until the end of the first phase. */
   readonly faults: StorageFaults;
+  /** Calls that are reported as failed, and done afterwards; `undefined`: none. */
+  readonly late?: LateSpec | undefined;
+  /** A version that no engine has any more stays so: its runs are carried over to one that is there. */
+  readonly dropsVersions?: boolean;
   /** How long the first phase lasts. */
   readonly faultsMs: number;
   readonly pipelines: readonly PipelineSpec[];
   readonly runs: readonly RunSpec[];
   readonly calls: readonly CallSpec[];
   readonly mishaps: readonly MishapSpec[];
+}
+
+export interface LateSpec {
+  /** Of all calls of these methods: 0 to 1. */
+  readonly part: number;
+  readonly methods: readonly StorageMethod[];
+  /** How long after its failure was reported a call is done, at the most. */
+  readonly maxMs: number;
 }
 
 export interface SlotSpec {
@@ -48,6 +60,8 @@ export interface PipelineSpec {
   readonly timeoutMs: number | undefined;
   readonly everyMs: number | undefined;
   readonly maxActiveRuns: number | undefined;
+  /** What later versions add comes first, so that all other tasks change their places. */
+  readonly addsFirst?: boolean;
 }
 
 export type NodeKind = "task" | "map" | "branch" | "sleep" | "poll" | "signal" | "group" | "mapped" | "run";
@@ -86,6 +100,14 @@ export interface NodeSpec {
   readonly hasKey: boolean;
   /** Of groups, and of a run: what is in it. */
   readonly inside: readonly NodeSpec[];
+  readonly cache?: CacheSpec;
+}
+
+/** Outputs that runs take from each other. */
+export interface CacheSpec {
+  readonly ttlMs: number;
+  /** So many keys share all runs of the pipeline. */
+  readonly keys: number;
 }
 
 export interface RetrySpec {
@@ -107,14 +129,39 @@ export interface RunSpec {
   readonly priority: number;
 }
 
+export type CallKind =
+  | "cancel"
+  | "pause"
+  | "resume"
+  | "rerun"
+  | "signal"
+  | "trigger-again"
+  | "trigger-other"
+  /** With the runs that its tasks started. */
+  | "delete"
+  /** Those runs alone that its tasks started. */
+  | "delete-children"
+  /** Deletes whatever ended some time ago; of all runs. */
+  | "prune"
+  /** Carries it over to the version that the engine has. */
+  | "remap";
+
 /** What a client says to a run. */
 export interface CallSpec {
   readonly at: number;
-  readonly kind: "cancel" | "pause" | "resume" | "rerun" | "signal" | "trigger-again" | "trigger-other";
+  readonly kind: CallKind;
   readonly token: string;
   readonly slot: number;
   /** By place, among the tasks of its pipeline. */
   readonly task: number;
+  /** As soon as the run has ended for the first time, instead of at a moment. */
+  readonly whenEnded?: boolean;
+  /** What somebody says to the same run by way of another engine, at the same time. */
+  readonly beside?: CallKind | undefined;
+  /** Of `resume` and `rerun`: whoever said it waits for the result. */
+  readonly isAwaited?: boolean;
+  /** Of `prune`: how long ago runs have to have ended. */
+  readonly keepMs?: number;
 }
 
 export type MishapKind =
