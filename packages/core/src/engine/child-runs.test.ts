@@ -277,7 +277,7 @@ describe("resuming a parent", () => {
     expect(calls).toBe(2);
   });
 
-  it("starts the child anew whose history is gone", async () => {
+  it("starts another child, under an id of its own, when the history of the first is gone", async () => {
     let isBroken = true;
     const child = pipeline("child", (p) => ({ v: p.task("v", () => (isBroken ? broken() : 7)) }));
     const work = pipeline("work", (p) => ({ child: p.run("child", child) }));
@@ -288,6 +288,9 @@ describe("resuming a parent", () => {
     await engine.runs.delete(one!.id);
     isBroken = false;
     expect(await (await engine.runs.resume(run.id)).result()).toEqual({ child: { v: 7 } });
+    const [other, ...more] = await childrenOf(engine, run.id);
+    expect(other!.id).not.toBe(one!.id);
+    expect(more).toEqual([]);
   });
 
   it("resumes the child however often storage does not answer", async () => {

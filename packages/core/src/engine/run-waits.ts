@@ -203,9 +203,17 @@ export class RunWaits {
 
   #resumeChild(instance: number, runId: string): void {
     this.#run.core.children.resume(runId).then(
-      (isThere) => (isThere ? this.#awaitRun(instance, runId) : void this.#startChild(instance)),
+      (isThere) => (isThere ? this.#awaitRun(instance, runId) : this.#startAnother(instance, runId)),
       (error: unknown) => this.#runFailed(instance, runId, error, () => this.#resumeChild(instance, runId)),
     );
+  }
+
+  /** The run that was started is gone. Its id was its own, and what its tasks told others by that is not to be told again. */
+  #startAnother(instance: number, runId: string): void {
+    const wait = this.#run.state.waits.get(instance);
+    if (wait?.kind !== "run" || !this.#isAwaiting(instance, runId)) return;
+    this.startRun(instance, wait.params);
+    this.#run.core.journal.mark(this.#run.journaled);
   }
 
   async #startChild(instance: number): Promise<void> {

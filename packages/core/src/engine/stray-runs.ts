@@ -6,7 +6,7 @@ import { WeftlineError } from "../errors.js";
 import { decode } from "../values/codec.js";
 import { toErrorRecord } from "../values/error-record.js";
 import * as abortReasons from "./abort-reasons.js";
-import { cancelledTasks } from "./cancelled-tasks.js";
+import { cancelledTasks, type StoredTasks, storedTasks } from "./cancelled-tasks.js";
 import { EndedRun } from "./ended-run.js";
 import type { EngineCore } from "./engine-core.js";
 import type { Ownership } from "./ownership.js";
@@ -132,10 +132,11 @@ export class StrayRuns {
   }
 
   async #cancel(run: RunRecord, reason: string | undefined): Promise<void> {
-    const { core } = this.#options;
+    const { core, storage } = this.#options;
     const error = toErrorRecord(abortReasons.runCancelled(reason));
+    const stored = await storedTasks(storage, run);
     const finishedAt = core.clock.now();
-    const tasks = await this.#cancelledTasks(run, finishedAt, error.message);
+    const tasks = this.#cancelledTasks(run.id, stored, { at: finishedAt, reason: error.message });
     const ended = new EndedRun(run, { status: "cancelled", error, finishedAt, tasks });
     core.journal.mark(ended);
     if (!(await ended.isWritten)) return;
@@ -145,12 +146,14 @@ export class StrayRuns {
   }
 
   /** Records that cannot be read must not keep anybody from ending the run. */
-  async #cancelledTasks(run: RunRecord, at: number, reason: string): Promise<readonly TaskRecord[]> {
-    const { core, storage } = this.#options;
+  #cancelledTasks(runId: string, ...what: [StoredTasks, { at: number; reason: string }]): readonly TaskRecord[] {
     try {
-      return await cancelledTasks(storage, run, { at, reason });
+      return cancelledTasks(runId, ...what);
     } catch (error) {
-      core.log.warn({ runId: run.id, error }, "the tasks of a cancelled run could not be read: they stay as they are");
+      this.#options.core.log.warn(
+        { runId, error },
+        "the tasks of a cancelled run could not be read: they stay as they are",
+      );
       return [];
     }
   }

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import type { Builder } from "../define/builder.js";
 import { pipeline } from "../define/pipeline.js";
 import { startedEngine, stopNow } from "../test-support/engines.js";
-import { FaultyStorage, losesReply } from "../test-support/faulty-storage.js";
+import { FaultyStorage, failsBefore, losesReply } from "../test-support/faulty-storage.js";
 import { aborted, gate } from "../test-support/gates.js";
 import { ManualClock, settled } from "../test-support/manual-clock.js";
 import { leavesNothingBehind } from "../test-support/nothing-left.js";
@@ -195,6 +195,22 @@ describe("an engine with another version of a pipeline", () => {
     off();
     await clock.advance(2_000);
     expect(await beside.runs.get(run.id)).toMatchObject({ status: "cancelled" });
+  });
+
+  it("asks storage again for the tasks of such a run, when it fails", async () => {
+    const clock = new ManualClock();
+    const faulty = new FaultyStorage();
+    const waits = version((p) => void p.signal("wait"));
+    const old = await startedEngine({ pipelines: [waits], storage: faulty.storage, clock });
+    const run = await old.trigger(waits);
+    await settled();
+    await stopNow(old, undefined);
+    const beside = await startedEngine({ pipelines: [v2], storage: faulty.storage, clock });
+    faulty.once("loadTasks", failsBefore);
+    const cancelled = beside.runs.cancel(run.id);
+    await clock.advance(5_000);
+    await cancelled;
+    expect((await beside.runs.tasks(run.id)).items).toMatchObject([{ task: "wait", status: "cancelled" }]);
   });
 
   it("leaves the cancelling to an engine that has the version, where one lives", async () => {
