@@ -16,6 +16,13 @@ export interface StoredTasks {
   readonly records: readonly TaskRecord[];
 }
 
+export interface Cancellation {
+  /** Epoch milliseconds. */
+  readonly at: number;
+  /** In words. */
+  readonly reason: string;
+}
+
 /** @throws Whatever storage fails with. */
 export async function storedTasks(storage: Storage, { id, definition }: RunRecord): Promise<StoredTasks> {
   const records: TaskRecord[] = [];
@@ -27,13 +34,12 @@ export async function storedTasks(storage: Storage, { id, definition }: RunRecor
  * What a run that is cancelled without its pipeline leaves behind: a record for each task and item that had not ended,
  * teardown tasks included, as nobody has their code. Nothing when its definition is not there.
  *
- * @param end.at - When it is cancelled, epoch milliseconds.
  * @throws What is unreadable.
  */
 export function cancelledTasks(
   runId: string,
   { graph, records }: StoredTasks,
-  { at, reason }: { readonly at: number; readonly reason: string },
+  { at, reason }: Cancellation,
 ): readonly TaskRecord[] {
   if (graph === undefined) return [];
   const plan = describedPlan(decode(graph) as PipelineDescription);

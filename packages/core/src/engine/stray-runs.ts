@@ -6,7 +6,7 @@ import { WeftlineError } from "../errors.js";
 import { decode } from "../values/codec.js";
 import { toErrorRecord } from "../values/error-record.js";
 import * as abortReasons from "./abort-reasons.js";
-import { cancelledTasks, type StoredTasks, storedTasks } from "./cancelled-tasks.js";
+import { type Cancellation, cancelledTasks, type StoredTasks, storedTasks } from "./cancelled-tasks.js";
 import { EndedRun } from "./ended-run.js";
 import type { EngineCore } from "./engine-core.js";
 import type { Ownership } from "./ownership.js";
@@ -146,9 +146,9 @@ export class StrayRuns {
   }
 
   /** Records that cannot be read must not keep anybody from ending the run. */
-  #cancelledTasks(runId: string, ...what: [StoredTasks, { at: number; reason: string }]): readonly TaskRecord[] {
+  #cancelledTasks(runId: string, stored: StoredTasks, cancellation: Cancellation): readonly TaskRecord[] {
     try {
-      return cancelledTasks(runId, ...what);
+      return cancelledTasks(runId, stored, cancellation);
     } catch (error) {
       this.#options.core.log.warn(
         { runId, error },
