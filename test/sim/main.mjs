@@ -34,7 +34,9 @@ async function runSeeds() {
     if (failed <= 3) await reportFailure(simulator, result, settings);
     else console.log(`Seed ${options.from + played} failed too: ${describe(result.problems[0])}`);
   }
-  const never = played < ENOUGH_SEEDS ? [] : simulator.neverExercised(sum);
+  // Worlds of an older edition do not have all that happens by now.
+  const isWhole = played >= ENOUGH_SEEDS && options.edition === undefined;
+  const never = isWhole ? simulator.neverExercised(sum) : [];
   printTotal({ played, failed, sum, never, ms: performance.now() - startedAt });
   return failed > 0 || never.length > 0 ? 1 : 0;
 }
