@@ -175,7 +175,10 @@ export class ActiveRun implements Journaled, Dispatchable, StartsHost, WaitsHost
     this.#failFastAgain();
     transition.begin(this.state, this.#effects);
     this.afterTransition();
-    if (!isDurable) return this.#core.journal.mark(this);
+    if (!isDurable) {
+      if (ready.length > 0 || expand.length > 0) this.startsNow();
+      return this.#core.journal.mark(this);
+    }
     // What a message led to waits for the first flush, as its cause could still be lost. Nothing else here has one.
     const [all, lists] = [ready.splice(0), expand.splice(0)];
     if (caused.size === 0) return this.#starts.start(all, lists);

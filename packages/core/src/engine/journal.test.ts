@@ -269,6 +269,31 @@ describe("a value that the store refuses", () => {
     ]);
   });
 
+  it("ends an outage as well: the engine takes on what there is", async () => {
+    const clock = new ManualClock();
+    const faulty = new FaultyStorage();
+    const bad = pipeline("bad", (p) => void p.task("bad", () => 1));
+    // Limited in number, so that it has to be claimed.
+    const other = pipeline("other", { maxActiveRuns: 1 }, (p) => ({ value: p.task("value", () => 42) }));
+    faulty.on(
+      "commit",
+      rejecting(({ task, status }) => task === "bad" && status === "succeeded"),
+    );
+    faulty.once("commit", failsBefore, finishes("bad"));
+    const engine = await startedEngine({ pipelines: [bad, other], storage: faulty.storage, clock });
+    const letGo = faulty.hold("getRun"); // nothing of the first run is flushed until it has been read again
+    await engine.trigger(bad);
+    await clock.advance(5_000);
+    let value: unknown;
+    const run = await engine.trigger(other);
+    void run.result().then((result) => {
+      ({ value } = result);
+    });
+    await clock.advance(5_000);
+    letGo();
+    expect(value).toBe(42);
+  });
+
   it("fails one item of a map, and the others are kept and not run again", async () => {
     const faulty = new FaultyStorage();
     faulty.on(

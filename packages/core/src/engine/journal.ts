@@ -181,11 +181,10 @@ export class Journal {
       const outcome = await storage
         .commit(flush)
         .catch((cause: unknown): CommitOutcome => ({ kind: "unknown", cause }));
-      if (outcome.kind === "ok") {
-        this.#succeeded();
+      if (outcome.kind === "ok" || (outcome.kind === "rejected" && namesAny(flush, outcome.values))) {
+        this.#answered(outcome);
         return outcome;
       }
-      if (outcome.kind === "rejected" && namesAny(flush, outcome.values)) return outcome;
       // Once for each outage: `health()` tells for as long as it lasts.
       if (this.#failingSince === undefined) {
         log.warn(
@@ -199,9 +198,10 @@ export class Journal {
     return undefined;
   }
 
-  #succeeded(): void {
-    if (this.#failingSince !== undefined) this.#options.log.info({}, "the store confirms flushes again");
-    this.#lastWriteAt = this.#options.clock.now();
+  /** Refused values are an answer as well. */
+  #answered({ kind }: CommitOutcome): void {
+    if (this.#failingSince !== undefined) this.#options.log.info({}, "the store answers again");
+    if (kind === "ok") this.#lastWriteAt = this.#options.clock.now();
     this.#failingSince = undefined;
     this.#failure = undefined;
   }
