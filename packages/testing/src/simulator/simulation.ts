@@ -220,13 +220,17 @@ class Simulation implements Stage {
 
   /** Lets time go on until no run is unfinished, seeing to those that wait for somebody. @returns Whether that came. */
   async #attending(fleet: Fleet, clients: Clients, maxMs: number): Promise<boolean> {
-    const until = this.time.now() + maxMs;
+    let until = this.time.now() + maxMs;
+    let done = this.#witness.length;
     const { leaseMs, pollMs } = this.world;
     // Leases that were lost meanwhile are found out by then.
     await this.time.goOn(Math.max(leaseMs, this.#busyUntil - this.time.now()) + pollMs, this.#isExhausted);
     while (this.time.now() < until && !this.#isExhausted()) {
       const unfinished = await this.#unfinished();
       if (unfinished.length === 0 && fleet.isWhole) return true;
+      // Much work for few slots takes its time.
+      if (this.#witness.length > done) until = Math.max(until, this.time.now() + maxMs / 4);
+      done = this.#witness.length;
       if (this.world.dropsVersions || unfinished.some(({ status }) => status !== "queued")) {
         void clients.attend(this.store, unfinished);
       }
@@ -316,7 +320,12 @@ class Simulation implements Stage {
     return Object.fromEntries(
       scheduled.map(({ id, everyMs = 1 }) => {
         const instants: number[] = [];
-        for (let at = Math.ceil(BEGINNING / everyMs) * everyMs; at <= until + MAX_SKEW_MS; at += everyMs)
+        // A clock that was set back before the schedule was registered fires earlier ones.
+        for (
+          let at = Math.ceil((BEGINNING - MAX_SKEW_MS) / everyMs) * everyMs;
+          at <= until + MAX_SKEW_MS;
+          at += everyMs
+        )
           instants.push(at);
         return [id, instants];
       }),

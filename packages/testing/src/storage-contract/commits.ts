@@ -177,7 +177,7 @@ export const commits: ContractTopic<StorageFixture> = {
       async check(fixture) {
         await fixture.owned("run-1");
         const early = [1, 2].map((attempts) =>
-          flush("early" + attempts, "engine-1", changes("run-1", 1, { tasks: [taskRecord("run-1", 0, { attempts })] })),
+          flush(`early${attempts}`, "engine-1", changes("run-1", 1, { tasks: [taskRecord("run-1", 0, { attempts })] })),
         );
         for (const sent of early) await fixture.storage.commit(sent);
         for (let n = 0; n < 100; n++) await fixture.write("run-1", { tasks: [taskRecord("run-1", 1)] });
