@@ -8,7 +8,7 @@ export default [
     path: "packages/core/dist/index.js",
     // The aim is 40 kB, which the core had before groups, waits, limits, reruns, ownership and recovery; this holds what
     // it has now.
-    limit: "75 kB",
+    limit: "76 kB",
     gzip: true,
     ignore: ["node:*", ...Object.keys(core.dependencies)],
   },

@@ -6,7 +6,7 @@ import type { CallSpec, MishapKind, MishapSpec, PipelineSpec, RunSpec, SlotSpec,
 
 /** What is drawn has grown; with an older edition a seed gives the world that it stood for then. */
 export type Edition = 1 | 2;
-export const NEWEST_EDITION: Edition = 2;
+const NEWEST_EDITION: Edition = 2;
 
 /** Everything there is to a seed. */
 export function drawWorld(seed: number, edition: Edition = NEWEST_EDITION): World {

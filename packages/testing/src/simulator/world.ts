@@ -104,7 +104,7 @@ export interface NodeSpec {
 }
 
 /** Outputs that runs take from each other. */
-export interface CacheSpec {
+interface CacheSpec {
   readonly ttlMs: number;
   /** So many keys share all runs of the pipeline. */
   readonly keys: number;
