@@ -330,12 +330,21 @@ describe("resuming a parent", () => {
     expect(await run.result()).toEqual({ child: { v: 7 } });
   });
 
-  it("with a child that was cancelled with it goes on with that", async () => {
+  it.each([
+    ["that has ended", true],
+    ["that has yet to end", false],
+  ])("with a child that was cancelled with it goes on with that: one %s", async (_, hasEnded) => {
     let hang = true;
     const log: string[] = [];
+    const mayStop = gate();
+    const stopped = (signal: AbortSignal) =>
+      aborted(signal).catch(async (reason: unknown) => {
+        await mayStop.passed;
+        throw reason;
+      });
     const child = pipeline("child", (p) => {
       const a = p.task("a", () => noted(log, "a", 1));
-      return { b: p.task("b", { needs: { a } }, ({ signal }) => (hang ? aborted(signal) : noted(log, "b", 2))) };
+      return { b: p.task("b", { needs: { a } }, ({ signal }) => (hang ? stopped(signal) : noted(log, "b", 2))) };
     });
     const work = pipeline("work", (p) => ({ child: p.run("child", child) }));
     const engine = await startedEngine({ pipelines: [work] });
@@ -343,11 +352,15 @@ describe("resuming a parent", () => {
     await settled();
     await run.cancel();
     await run.result().catch(() => undefined);
-    await vi.waitFor(async () => {
-      expect((await engine.runs.list({ parent: run.id })).items[0]?.status).toBe("cancelled");
-    });
+    if (hasEnded) {
+      mayStop.open();
+      await vi.waitFor(async () => expect((await childrenOf(engine, run.id))[0]?.status).toBe("cancelled"));
+    }
     hang = false;
-    expect(await (await engine.runs.resume(run.id)).result()).toEqual({ child: { b: 2 } });
+    const resumed = await engine.runs.resume(run.id);
+    await settled();
+    mayStop.open();
+    expect(await resumed.result()).toEqual({ child: { b: 2 } });
     expect(log).toEqual(["a", "b"]);
   });
 

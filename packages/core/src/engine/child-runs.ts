@@ -90,8 +90,13 @@ export class ChildRuns {
     }
   }
 
-  /** Cancels a run whose parent is cancelled; tried until storage answers. */
-  cancel(id: string, reason: string): void {
+  /**
+   * Cancels a run that nobody waits for any more; tried until storage answers.
+   *
+   * @param why - Of its parent, in words.
+   */
+  cancel(id: string, parentId: string, why: string): void {
+    const reason = `${ofParent(parentId)}: ${why}`;
     const message: RunMessage = {
       ...this.#envelope(id),
       kind: "cancel",
@@ -102,7 +107,7 @@ export class ChildRuns {
     };
     this.#send(message).catch((error: unknown) => {
       this.#host.log.warn({ runId: id, error }, "a run could not be cancelled with its parent; trying again");
-      this.#host.later(() => this.cancel(id, reason));
+      this.#host.later(() => this.cancel(id, parentId, why));
     });
   }
 
@@ -118,4 +123,14 @@ export class ChildRuns {
     await this.#host.storage.send([message]);
     this.#host.said(message.runId);
   }
+}
+
+/** Whether a child failed its parent because it had been cancelled with it, some time ago. */
+export function wasCancelledWith(parentId: string, error: unknown): boolean {
+  const cause = error instanceof WeftlineError && error.code === "CHILD_FAILED" ? error.cause : undefined;
+  return cause instanceof RunCancelledError && cause.message.includes(ofParent(parentId));
+}
+
+function ofParent(parentId: string): string {
+  return `its parent, run ${parentId}`;
 }

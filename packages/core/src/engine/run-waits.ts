@@ -9,6 +9,7 @@ import { WAITING } from "../run/state.js";
 import * as transition from "../run/transition.js";
 import { decode, type Encoded, encode } from "../values/codec.js";
 import { type ErrorRecord, toErrorRecord } from "../values/error-record.js";
+import { wasCancelledWith } from "./child-runs.js";
 import { keyContext } from "./key-context.js";
 import type { RunHost, RunParts } from "./run-parts.js";
 import { isSignalKey, MAX_SIGNAL_KEY_LENGTH } from "./signal-keys.js";
@@ -203,7 +204,7 @@ export class RunWaits {
 
   #resumeChild(instance: number, runId: string): void {
     this.#run.core.children.resume(runId).then(
-      (isThere) => (isThere ? this.#awaitRun(instance, runId) : this.#startAnother(instance, runId)),
+      (isThere) => (isThere ? this.#awaitResumed(instance, runId) : this.#startAnother(instance, runId)),
       (error: unknown) => this.#runFailed(instance, runId, error, () => this.#resumeChild(instance, runId)),
     );
   }
@@ -236,17 +237,27 @@ export class RunWaits {
       return this.#runFailed(instance, wait.runId, error);
     }
     if (state.status[instance] === WAITING) this.#awaitRun(instance, wait.runId);
-    else core.children.cancel(wait.runId, `its parent, run ${record.id}, does not wait for it any more`);
+    else core.children.cancel(wait.runId, record.id, "nobody waits for it any more");
   }
 
-  #awaitRun(instance: number, runId: string): void {
+  #awaitRun(
+    instance: number,
+    runId: string,
+    failed: (error: unknown) => void = (error) => this.#runFailed(instance, runId, error),
+  ): void {
     const { child } = this.#taskOf(instance).extra;
-    this.#run.core.children.resultOf(runId, child!).then(
-      (result) => {
-        if (this.#isAwaiting(instance, runId)) this.#over(instance, result);
-      },
-      (error: unknown) => this.#runFailed(instance, runId, error),
-    );
+    this.#run.core.children.resultOf(runId, child!).then((result) => {
+      if (this.#isAwaiting(instance, runId)) this.#over(instance, result);
+    }, failed);
+  }
+
+  /** It may have been cancelled with this run, and not have ended when it was to go on: then it goes on now. */
+  #awaitResumed(instance: number, runId: string): void {
+    this.#awaitRun(instance, runId, (error) => {
+      const isFromBefore = this.#isAwaiting(instance, runId) && wasCancelledWith(this.#run.record.id, error);
+      if (isFromBefore) this.#resumeChild(instance, runId);
+      else this.#runFailed(instance, runId, error);
+    });
   }
 
   #runFailed(
@@ -277,7 +288,7 @@ export class RunWaits {
   ended(instance: number, reason: string): void {
     const { core, state, record } = this.#run;
     const wait = state.waits.get(instance);
-    if (wait?.kind === "run") core.children.cancel(wait.runId, `its parent, run ${record.id}: ${reason}`);
+    if (wait?.kind === "run") core.children.cancel(wait.runId, record.id, reason);
   }
 
   // ---- All kinds

@@ -141,7 +141,7 @@ export class StrayRuns {
     core.journal.mark(ended);
     if (!(await ended.isWritten)) return;
     for (const { wait } of tasks) {
-      if (wait?.kind === "run") core.children.cancel(wait.runId, `its parent, run ${run.id}: ${error.message}`);
+      if (wait?.kind === "run") core.children.cancel(wait.runId, run.id, error.message);
     }
   }
 
