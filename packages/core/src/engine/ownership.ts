@@ -439,7 +439,9 @@ export class Ownership {
   }
 
   #armWake(now: number, nextWake: number | undefined): void {
-    const retryAt = this.#claimed.size > 0 ? now + RETRY_MS : undefined;
+    // What could not be read, and what was left alone while storage confirmed nothing.
+    const isBehind = this.#claimed.size > 0 || this.#core.journal.isFailing;
+    const retryAt = isBehind ? now + RETRY_MS : undefined;
     const { nextAt } = this.#doubt;
     // One that is due and could not be cleared up now, as the lease is not sure, has to wait a little.
     const doubtAt = nextAt === undefined ? undefined : Math.max(nextAt, now + RETRY_MS);
