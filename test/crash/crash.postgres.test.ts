@@ -1,12 +1,9 @@
-import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import { it } from "vitest";
-
-const COMMAND = fileURLToPath(new URL("crash.mjs", import.meta.url));
+import { expect, it } from "vitest";
+import { crash } from "./run-command.js";
 
 it("engines that are killed, paused and stopped: others end all their runs, once, and what clients were told holds", async () => {
-  const args = ["--postgres", "--minutes", "0.15", "--connection", process.env.WEFTLINE_TEST_POSTGRES!];
-  const { stdout } = await promisify(execFile)(process.execPath, [COMMAND, ...args]);
-  console.log(stdout.trim());
+  const connection = process.env.WEFTLINE_TEST_POSTGRES!;
+  const { code, output } = await crash("--postgres", "--minutes", "0.25", "--connection", connection);
+  console.log(output.trim());
+  expect(code, output).toBe(0);
 }, 120_000);

@@ -1,25 +1,5 @@
-import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
-
-const COMMAND = fileURLToPath(new URL("crash.mjs", import.meta.url));
-
-interface Ended {
-  readonly code: number;
-  readonly output: string;
-}
-
-/** Runs the command as `npm run crash` does. */
-async function crash(...args: readonly string[]): Promise<Ended> {
-  try {
-    const { stdout } = await promisify(execFile)(process.execPath, [COMMAND, ...args]);
-    return { code: 0, output: stdout };
-  } catch (error) {
-    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
-    return { code, output: stdout + stderr };
-  }
-}
+import { crash } from "./run-command.js";
 
 describe("a process on SQLite that is killed", { timeout: 120_000 }, () => {
   it("at any failpoint: others bring its run to the same end, lose nothing and repeat nothing confirmed", async () => {
