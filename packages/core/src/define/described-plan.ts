@@ -1,4 +1,4 @@
-import { TaskDefinition } from "./definition.js";
+import { type OrderEdge, TaskDefinition } from "./definition.js";
 import type { PipelineDescription, TaskDescription } from "./description.js";
 import type { TaskPolicy } from "./options.js";
 import { Plan } from "./plan.js";
@@ -17,11 +17,12 @@ export function describedPlan({ pipeline, tasks, edges }: PipelineDescription): 
   for (const around of parent) {
     for (let group = around; group >= 0; group = parent[group]!) definitions[group]!.extra.size! += 1;
   }
+  const after = tasks.map((): OrderEdge[] => []);
   for (const { from, to, choices } of edges) {
-    const { extra } = definitions[positions.get(to)!]!;
-    const source = positions.get(from)!;
-    extra.after = [...extra.after, ...(choices ?? [undefined]).map((choice) => ({ from: source, choice }))];
+    for (const choice of choices ?? [undefined])
+      after[positions.get(to)!]!.push({ from: positions.get(from)!, choice });
   }
+  for (const [position, { extra }] of definitions.entries()) extra.after = after[position]!;
   const needStart = new Array<number>(tasks.length + 1).fill(0);
   return new Plan({ pipelineId: pipeline, tasks: definitions, needStart, needFrom: [], needNames: [], parent });
 }

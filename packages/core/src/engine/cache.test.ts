@@ -179,7 +179,13 @@ describe("cache", () => {
     const shared = memoryStorage();
     const clock = new ManualClock();
     const faulty = new FaultyStorage(shared);
-    const { work, calls } = report();
+    const calls: string[] = [];
+    let keys = 0;
+    // Nobody finds what the other has made.
+    const cache = { key: () => ++keys, ttl: "1h" } as const;
+    const work = pipeline("work", { params: Day }, (p) => {
+      p.task("report", { cache }, ({ params }) => void calls.push(params.day));
+    });
     const options = { pipelines: [work], lease: "10s" } as const;
     const first = await startedEngine({ ...options, storage: sharedStorage(faulty.storage), clock });
     const letGo = faulty.hold("getCached");

@@ -248,6 +248,7 @@ describe("step()", () => {
       p.task("one", { timeout: "1s" }, async ({ step, signal }) => {
         await aborted(signal).catch(() => undefined);
         await step("undo", () => noted(done, "undo", 1));
+        done.push("durable");
         throw signal.reason as Error;
       });
     });
@@ -255,7 +256,7 @@ describe("step()", () => {
     const run = await engine.trigger(work);
     await clock.advance(1_000);
     await run.result().catch(() => undefined);
-    expect(done).toEqual(["undo"]);
+    expect(done).toEqual(["undo", "durable"]);
     expect(await stepsOf(engine, run.id)).toEqual(["one undo"]);
   });
 

@@ -40,7 +40,6 @@ export class StrayRuns {
 
   /** Ends a run that was cancelled, with what had not ended of it and the runs it started, when no engine is there that could. */
   async end(runId: string, reason: string | undefined): Promise<void> {
-    if (this.#inHand.has(runId)) return;
     const run = await this.#options.storage.getRun(runId);
     if (run === undefined || !(await this.#isStray(run))) return;
     await this.#claimFor(runId, (claimed) => this.#cancel(claimed, reason));
@@ -86,9 +85,10 @@ export class StrayRuns {
    * whatever it answers, and nobody else could go on with it. So a command that storage fails is told of that, and
    * still done as soon as storage answers.
    *
-   * @returns False when the run is somebody else's, or has ended.
+   * @returns False when the run is in somebody else's hands, or has ended.
    */
   async #claimFor(runId: string, command: (claimed: RunRecord, term: number) => Promise<void>): Promise<boolean> {
+    if (this.#inHand.has(runId)) return false;
     const { ownership } = this.#options;
     const attempt = async (): Promise<boolean> => {
       const { term } = ownership;

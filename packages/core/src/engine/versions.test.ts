@@ -188,13 +188,33 @@ describe("an engine with another version of a pipeline", () => {
     expect(await cancelled).toBe("connection reset");
     expect(await beside.runs.get(run.id)).toMatchObject({ status: "queued" });
     // The lost answer of any other claim makes the engine look for runs that it owns.
-    faulty.once("claimRuns", losesReply);
-    const other = await beside.trigger(v2);
-    await clock.advance(5_000);
+    faulty.once("claimRuns", losesReply, ({ runId }) => runId === undefined);
+    const other = await beside.trigger(v2, undefined, { at: clock.now() + 3_000 }); // has to be claimed
+    await clock.advance(10_000);
     expect(await other.status()).toBe("succeeded");
     off();
     await clock.advance(2_000);
     expect(await beside.runs.get(run.id)).toMatchObject({ status: "cancelled" });
+  });
+
+  it("ends such a run once, with what it started, however many cancel it at once", async () => {
+    const child = pipeline("child", (p) => void p.signal("never"));
+    const parent = version((p) => void p.run("sub", child));
+    const faulty = new FaultyStorage();
+    const old = await startedEngine({ pipelines: [parent, child], storage: faulty.storage });
+    const run = await old.trigger(parent);
+    await settled();
+    await stopNow(old, undefined);
+    const beside = await startedEngine({ pipelines: [v2, child], storage: faulty.storage });
+    await Promise.all([1, 2, 3].map(() => beside.runs.cancel(run.id)));
+    await vi.waitFor(async () => expect(await beside.runs.get(run.id)).toMatchObject({ status: "cancelled" }));
+    const ends = faulty.flushes
+      .flatMap(({ runs }) => runs)
+      .filter(({ runId, run: to }) => runId === run.id && to?.status === "cancelled");
+    expect(ends).toHaveLength(1);
+    await vi.waitFor(async () => {
+      expect((await beside.runs.list({ pipeline: "child" })).items).toMatchObject([{ status: "cancelled" }]);
+    });
   });
 
   it("asks storage again for the tasks of such a run, when it fails", async () => {
